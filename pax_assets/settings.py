@@ -1,0 +1,98 @@
+"""Every setting of PAX, read from the environment and validated once.
+
+Scattered `os.environ.get` calls disagree about defaults and fail late, in the middle of a run.
+Here a wrong value is named, with what is allowed, before anything starts. A blank variable
+counts as unset.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; one line for each, naming the variable."""
+
+
+class Settings(BaseSettings):
+    """All settings. Field `lake` is read from `PAX_LAKE`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="PAX_", env_ignore_empty=True, frozen=True)
+
+    env: Literal["local", "staging", "production"] = "local"
+    lake: str = ".pax/lake"
+    landing: str | None = None
+    start_date: date = date(2026, 1, 1)
+    ui_port: int = Field(default=3000, ge=1, le=65535)
+    api_port: int = Field(default=3001, ge=1, le=65535)
+    # Spark: empty means the embedded engine (Sail), else a Spark Connect url or `local[N]`.
+    spark: str = ""
+    parse_workers: int = Field(default=2, ge=1, le=256)
+    default_region: str = "US"
+    # Corpus and model
+    labels: str | None = None
+    encoder: str = "minilm"
+    epochs: int = Field(default=12, ge=1, le=1000)
+    train_processes: int = Field(default=1, ge=1, le=64)
+    seed: int = 13
+    mlflow_uri: str | None = None
+    # Serving
+    target: Literal["local"] = "local"
+    threads: int = Field(default=0, ge=0, le=1024)
+
+    @field_validator("lake")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        return value if "://" in value else str(Path(value).expanduser().resolve())
+
+    @field_validator("landing", "labels")
+    @classmethod
+    def _absolute_or_none(cls, value: str | None) -> str | None:
+        if value is None or "://" in value:
+            return value
+        return str(Path(value).expanduser().resolve())
+
+    @model_validator(mode="after")
+    def _shared_lake_beyond_local(self) -> Settings:
+        if self.env != "local" and not self.lake.startswith("s3://"):
+            raise ValueError(
+                f"PAX_LAKE is {self.lake!r}, but with PAX_ENV={self.env} runs happen on several "
+                "machines: set PAX_LAKE to an s3:// address"
+            )
+        return self
+
+    @cached_property
+    def landing_root(self) -> str:
+        """Where providers' objects arrive: `<root>/<channel>/[<YYYY-MM-DD>/]<object>`."""
+        return self.landing or f"{self.lake}/landing"
+
+    @cached_property
+    def mlflow_tracking_uri(self) -> str:
+        """Where MLflow keeps its records: `PAX_MLFLOW_URI`, or SQLite beside the lake's tables."""
+        if self.mlflow_uri:
+            return self.mlflow_uri
+        if "://" in self.lake:
+            raise SettingsError("PAX_MLFLOW_URI is not set; a lake on S3 needs an MLflow server")
+        return f"sqlite:///{self.lake}/mlflow/mlflow.db"
+
+
+def load_settings() -> Settings:
+    """Read the environment; raise `SettingsError` with one line for each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            (
+                f"PAX_{str(e['loc'][0]).upper()}: {e['msg']} (got {e['input']!r})"
+                if e["loc"]
+                else str(e["msg"])
+            )
+            for e in error.errors()
+        ]
+        raise SettingsError("PAX cannot start:\n  " + "\n  ".join(lines)) from None
