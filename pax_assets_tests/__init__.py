@@ -1,0 +1,1 @@
+"""Tests of PAX; they mirror the package."""
