@@ -1,0 +1,89 @@
+"""The Spark session of this process, whichever engine answers behind it.
+
+The same job files run on an embedded engine without a JVM (Sail), on a local JVM, and on a
+cluster. Only this module knows the difference. Times are UTC on every engine: with a session
+time zone of its own, one machine's table would differ from another's by hours.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_LOCK = Lock()
+_LOCAL_JVM = re.compile(r"local(\[(\d+|\*)\])?\Z")
+# Kept for the life of the process: a server that is collected shuts down under its session.
+_EMBEDDED: list[object] = []
+
+_UTC = {"spark.sql.session.timeZone": "UTC"}
+_JVM = {
+    **_UTC,
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+    # Spark's default is INT96, which Delta does not have, and an ancient calendar before 1900.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.compression.codec": "zstd",
+    # _SUCCESS files would lie among a table's data.
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+}
+
+
+def spark_session(spark_setting: str = "") -> SparkSession:
+    """Return the session that `PAX_SPARK` names; opened on the first call, one a process.
+
+    `""` starts the embedded engine on a free loopback port; `local[2]` a JVM in this process;
+    `sc://host:port` connects to a Spark Connect server. A process has either Spark Connect or a
+    JVM, never both: pyspark refuses the second. Raises `ValueError` for anything else.
+    """
+    with _LOCK:
+        return _session(spark_setting)
+
+
+@cache
+def _session(spark_setting: str) -> SparkSession:
+    config = _config(spark_setting)
+    from dagster_pyspark import LazyPySparkResource
+
+    session = LazyPySparkResource(spark_config=config).spark_session
+    # Spark Connect leaves settings other than the address to the server until they are set.
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return session
+
+
+def _config(spark_setting: str) -> dict[str, str]:
+    if spark_setting == "":
+        return {"spark.remote": _start_embedded(), **_UTC}
+    if spark_setting.startswith("sc://"):
+        return {"spark.remote": spark_setting, **_UTC}
+    if _LOCAL_JVM.match(spark_setting):
+        # A parent process with a Spark Connect session hands this down, and pyspark obeys.
+        os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
+        return {"spark.master": spark_setting, **_JVM}
+    raise ValueError(
+        f"PAX_SPARK is {spark_setting!r}; leave it empty for the embedded engine, or set "
+        "local[<cores>] or sc://<host>:<port>"
+    )
+
+
+def _start_embedded() -> str:
+    # Its log would otherwise report each session and each shutdown on standard error.
+    os.environ.setdefault("RUST_LOG", "error")
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    _EMBEDDED.append(server)
+    atexit.register(server.stop)
+    host, port = server.listening_address
+    return f"sc://{host}:{port}"

@@ -1,0 +1,107 @@
+"""An ONNX artifact whose answers are known: it looks every word up in a table.
+
+Serving is tested without training anything: `anna`, `ben` and `דנה` are persons, `meets` is a
+meeting, the first two persons of a text know each other and take part in the meeting. Written
+with `onnx.helper`, so that these tests load no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from pax_assets.nlp.labels import LabelScheme, bio
+
+PERSONS = ("anna", "ben", "דנה")
+TRIGGERS = ("meets",)
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+SURE = 9.0
+
+
+def write_lookup_artifact(folder: Path, variants: tuple[str, ...] = ("fp32",)) -> Path:
+    """Write tokenizer.json, labels.json and `<variant>/model.onnx` into `folder`; return it."""
+    words = [*SPECIALS, *PERSONS, *TRIGGERS]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    for variant in variants:
+        (folder / variant).mkdir(parents=True)
+        save(_graph(vocabulary), str(folder / variant / "model.onnx"))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    LabelScheme(
+        bio(["person"]), bio(["meeting"]), ("none", "knows"), ("none", "participant"), 32, 8
+    ).save(folder)
+    (folder / "lineage.json").write_text('{"trained_on": "a table"}')
+    (folder / "report.json").write_text("{}")
+    return folder
+
+
+def _graph(vocabulary: dict[str, int]):
+    def table(words: tuple[str, ...]) -> np.ndarray:
+        """Logits (V, 3) of O, B, I for each word."""
+        logits = np.tile(np.array([SURE, 0, 0], dtype=np.float32), (len(vocabulary), 1))
+        for word in words:
+            logits[vocabulary[word]] = (0, SURE, 0)
+        return logits
+
+    def begins(words: tuple[str, ...]) -> np.ndarray:
+        """1 for each word that begins a span, 0 for others, (V,)."""
+        return (table(words)[:, 1] > 0).astype(np.float32)
+
+    pairs = np.tile(np.array([0, SURE], dtype=np.float32), (1, 2, 2, 1))
+    constants = {
+        "entity_table": table(PERSONS),
+        "trigger_table": table(TRIGGERS),
+        "entity_begins": begins(PERSONS),
+        "trigger_begins": begins(TRIGGERS),
+        "pairs": pairs,
+        "two": np.array([2], dtype=np.int64),
+        "half": np.array(0.5, dtype=np.float32),
+        "none": np.array(-1, dtype=np.int64),
+        "first": np.array([0], dtype=np.int64),
+        "rest": np.array([2, 2, 2], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Shape", ["input_ids"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["batch"]),
+        helper.make_node("Concat", ["batch", "rest"], ["pair_shape"], axis=0),
+        helper.make_node("Expand", ["pairs", "pair_shape"], ["relation_logits"]),
+        helper.make_node("Expand", ["pairs", "pair_shape"], ["argument_logits"]),
+        helper.make_node("Cast", ["word_mask"], ["is_word"], to=TensorProto.FLOAT),
+        helper.make_node("Identity", ["attention_mask"], ["attention_unused"]),
+    ]
+    for kind in ("entity", "trigger"):
+        nodes += [
+            helper.make_node("Gather", [f"{kind}_table", "input_ids"], [f"{kind}_logits"]),
+            helper.make_node("Gather", [f"{kind}_begins", "input_ids"], [f"{kind}_all"]),
+            helper.make_node("Mul", [f"{kind}_all", "is_word"], [f"{kind}_score"]),
+            helper.make_node("TopK", [f"{kind}_score", "two"], [f"{kind}_top", f"{kind}_at"]),
+            helper.make_node("Greater", [f"{kind}_top", "half"], [f"{kind}_is"]),
+            helper.make_node("Where", [f"{kind}_is", f"{kind}_at", "none"], [f"{kind}_index"]),
+        ]
+    integer, real = TensorProto.INT64, TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "lookup",
+        [
+            helper.make_tensor_value_info(name, integer, ["batch", "length"])
+            for name in ("input_ids", "attention_mask", "word_mask")
+        ],
+        [
+            helper.make_tensor_value_info("entity_logits", real, ["batch", "length", 3]),
+            helper.make_tensor_value_info("trigger_logits", real, ["batch", "length", 3]),
+            helper.make_tensor_value_info("entity_index", integer, ["batch", 2]),
+            helper.make_tensor_value_info("trigger_index", integer, ["batch", 2]),
+            helper.make_tensor_value_info("relation_logits", real, ["batch", 2, 2, 2]),
+            helper.make_tensor_value_info("argument_logits", real, ["batch", 2, 2, 2]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
