@@ -1,0 +1,82 @@
+"""Which labels a training uses, and a version of them that changes only with their content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pax_assets.nlp.documents import Document
+from pax_assets.settings import Settings
+
+
+class LabelsMissing(FileNotFoundError):
+    """`PAX_LABELS` names nothing readable."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSource:
+    """The labels that PAX ships."""
+
+    seed: int
+    name: str = "the sample corpus shipped with PAX"
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the gold documents of the sample."""
+        from pax_assets.sample import gold
+
+        yield from gold(self.seed)
+
+    def version(self) -> str:
+        """Hash of the documents, 32 hex digits."""
+        return _hash(self.documents())
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesSource:
+    """A `.jsonl` file of annotated documents, or a folder of them."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What the UI calls this source."""
+        return str(self.path)
+
+    def files(self) -> list[Path]:
+        """The files, in name order; raises `LabelsMissing` when there are none."""
+        files = sorted(self.path.glob("*.jsonl")) if self.path.is_dir() else [self.path]
+        files = [file for file in files if file.is_file()]
+        if not files:
+            raise LabelsMissing(
+                f"PAX_LABELS is {self.path}, where there is no .jsonl file of annotated "
+                "documents; correct the variable, or unset it to use the sample corpus"
+            )
+        return files
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents of every file."""
+        from pax_assets.corpora.jsonl import read
+
+        for file in self.files():
+            yield from read(file)
+
+    def version(self) -> str:
+        """Hash of the documents, 32 hex digits; blanks and key order do not count."""
+        return _hash(self.documents())
+
+
+def _hash(documents: Iterator[Document]) -> str:
+    digest = hashlib.sha256()
+    for line in sorted(document.to_json() for document in documents):
+        digest.update(line.encode("utf-8", "surrogatepass"))
+        digest.update(b"\n")
+    return digest.hexdigest()[:32]
+
+
+def configured_source(settings: Settings) -> SampleSource | JsonLinesSource:
+    """The source that the settings name: `PAX_LABELS`, else the sample."""
+    if settings.labels:
+        return JsonLinesSource(Path(settings.labels))
+    return SampleSource(settings.seed)

@@ -1,0 +1,192 @@
+"""Documents to the tokenized dataset: Parquet files that training reads without knowing text.
+
+It is written once for a label set and an encoder, so that every training run, on any machine,
+sees the same windows and the same split.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pax_assets.corpora import jsonl
+from pax_assets.corpora.alignment import IGNORED, Aligned, align
+from pax_assets.corpora.splits import SPLITS, assign_splits, group_of
+from pax_assets.inference import tokenization
+from pax_assets.inference.tokenization import TextTokenizer
+from pax_assets.nlp.documents import Document
+from pax_assets.nlp.labels import LabelScheme
+from pax_assets.nlp.windows import Tokens, Window, split_windows
+
+DATASET_FILE = "dataset.json"
+INTS = pa.list_(pa.int32())
+SCHEMA = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("group", pa.string()),
+        ("input_ids", INTS),
+        ("word_ids", INTS),
+        ("offsets_start", INTS),
+        ("offsets_end", INTS),
+        ("entity_labels", INTS),
+        ("trigger_labels", INTS),
+        (
+            "relations",
+            pa.list_(pa.struct([("head", pa.int32()), ("tail", pa.int32()), ("type", pa.int32())])),
+        ),
+        (
+            "arguments",
+            pa.list_(
+                pa.struct([("trigger", pa.int32()), ("entity", pa.int32()), ("role", pa.int32())])
+            ),
+        ),
+        ("has_entities", pa.bool_()),
+        ("has_events", pa.bool_()),
+        ("has_relations", pa.bool_()),
+    ]
+)
+
+
+class EmptyCorpusError(ValueError):
+    """A corpus from which no model can be trained; the message says what is missing."""
+
+
+def tokenize(
+    documents: Iterable[Document],
+    encoder: Path,
+    output: Path,
+    *,
+    encoder_name: str = "",
+    seed: int = 13,
+    max_length: int = 256,
+    stride: int = 64,
+) -> dict[str, Any]:
+    """Write the tokenized dataset into `output` (created) and return `dataset.json`.
+
+    `encoder` is a folder with `tokenizer.json`. The files are `{train,dev,test}.parquet` (one
+    row a window, see `SCHEMA`), `{train,dev,test}_gold.jsonl`, `labels.json`,
+    `tokenizer.json` and `dataset.json`. Raises `SplitError`, `TokenizerError`, or
+    `EmptyCorpusError` where train or dev has no document.
+    """
+    assigned = assign_splits(documents, seed)
+    for split in ("train", "dev"):
+        if not any(document.split == split for document in assigned):
+            raise EmptyCorpusError(
+                f"of {len(assigned)} annotated documents none is in {split}: more "
+                "conversations are needed, or set `split` in the label file"
+            )
+    tokenizer = TextTokenizer.load(encoder)
+    scheme = LabelScheme.from_documents(assigned, max_length=max_length, stride=stride)
+    output.mkdir(parents=True, exist_ok=True)
+    losses: Counter[str] = Counter()
+    counts = {}
+    for split in SPLITS:
+        part = [document for document in assigned if document.split == split]
+        rows = list(_rows(part, tokenizer, scheme, losses))
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), output / f"{split}.parquet")
+        jsonl.write(output / f"{split}_gold.jsonl", part)
+        counts[split] = _counts(part, rows)
+    scheme.save(output)
+    shutil.copyfile(encoder / tokenization.FILE, output / tokenization.FILE)
+    summary = {
+        "encoder": encoder_name or encoder.name,
+        "seed": seed,
+        "max_length": max_length,
+        "stride": stride,
+        "counts": counts,
+        # spans widened to whole words; spans dropped because a longer one covers them; spans
+        # without any word; pairs with a lost end; second types of a pair
+        **{
+            name: losses[name]
+            for name in ("misaligned", "overlapping", "empty", "unlinked", "repeated")
+        },
+        # pairs whose ends share no window: the model never sees them
+        "beyond_windows": losses["beyond_windows"],
+        "texts_in_two_splits": _texts_in_two_splits(assigned),
+    }
+    (output / DATASET_FILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def _rows(
+    documents: list[Document], tokenizer: TextTokenizer, scheme: LabelScheme, losses: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    body = scheme.max_length - tokenizer.specials
+    texts = [document.text for document in documents]
+    for document, tokens in zip(documents, tokenizer.encode(texts), strict=True):
+        aligned = align(document, tokens, scheme)
+        losses.update(aligned.losses)
+        windows = split_windows(len(tokens), body, scheme.stride)
+        for window in windows:
+            yield _row(document, tokens, aligned, window, tokenizer)
+        for name in ("relations", "arguments"):
+            losses["beyond_windows"] += sum(
+                not any(_within(window, pair) for window in windows)
+                for pair in getattr(aligned, name)
+            )
+
+
+def _within(window: Window, pair: tuple[int, int, int]) -> bool:
+    return all(window.start <= token < window.end for token in pair[:2])
+
+
+def _row(
+    document: Document, tokens: Tokens, aligned: Aligned, window: Window, tokenizer: TextTokenizer
+) -> dict[str, Any]:
+    prefix, suffix = tokenizer.prefix, tokenizer.suffix
+    piece = slice(window.start, window.end)
+    shift = len(prefix) - window.start
+
+    def framed(values: np.ndarray, special: int) -> list[int]:
+        return [special] * len(prefix) + values[piece].tolist() + [special] * len(suffix)
+
+    def pairs(found: list[tuple[int, int, int]], names: tuple[str, str, str]) -> list[dict]:
+        return [
+            dict(zip(names, (pair[0] + shift, pair[1] + shift, pair[2]), strict=True))
+            for pair in found
+            if _within(window, pair)
+        ]
+
+    return {
+        "doc_id": document.doc_id,
+        "group": group_of(document),
+        "input_ids": [*prefix, *tokens.ids[piece].tolist(), *suffix],
+        "word_ids": framed(tokens.words, -1),
+        "offsets_start": framed(tokens.starts, 0),
+        "offsets_end": framed(tokens.ends, 0),
+        "entity_labels": framed(aligned.entity_labels, IGNORED),
+        "trigger_labels": framed(aligned.trigger_labels, IGNORED),
+        "relations": pairs(aligned.relations, ("head", "tail", "type")),
+        "arguments": pairs(aligned.arguments, ("trigger", "entity", "role")),
+        "has_entities": "entities" in document.layers,
+        "has_events": "events" in document.layers,
+        "has_relations": "relations" in document.layers,
+    }
+
+
+def _counts(documents: list[Document], rows: list[dict[str, Any]]) -> dict[str, int]:
+    return {
+        "documents": len(documents),
+        "groups": len({group_of(document) for document in documents}),
+        "windows": len(rows),
+        "tokens": sum(len(row["input_ids"]) for row in rows),
+        "entities": sum(len(document.entities) for document in documents),
+        "events": sum(len(document.events) for document in documents),
+        "relations": sum(len(document.relations) for document in documents),
+    }
+
+
+def _texts_in_two_splits(documents: list[Document]) -> int:
+    """Count the texts that stand word for word in two splits."""
+    splits: dict[str, set[str]] = {}
+    for document in documents:
+        splits.setdefault(document.text, set()).add(str(document.split))
+    return sum(len(found) > 1 for found in splits.values())

@@ -1,0 +1,272 @@
+"""Annotated documents and analyses: the two shapes in which spans travel through PAX.
+
+A document is what people labelled; an analysis is what the model says. Both count offsets in
+Unicode code points, half-open, into the text as it was received. Keeping them in one module
+(and free of torch and Dagster) lets the service, the training process and the corpus loaders
+agree without importing each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Layer = Literal["entities", "events", "relations"]
+LAYERS: tuple[Layer, ...] = ("entities", "events", "relations")
+Split = Literal["train", "dev", "test"]
+
+
+class DocumentError(ValueError):
+    """A document that contradicts itself; the message names the document and the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A typed span `text[start:end]`."""
+
+    id: str
+    start: int
+    end: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An entity (by id) that plays `role` in an event."""
+
+    entity: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A trigger span with its arguments."""
+
+    id: str
+    type: str
+    start: int
+    end: int
+    arguments: tuple[Argument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A typed, directed link between two entities (by id)."""
+
+    head: str
+    tail: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A labelled text. `layers` names what was annotated: a layer that is absent says nothing.
+
+    `group` keeps documents together in one split (a conversation); `split` is set where the
+    source prescribes it. `message_id` ties the labels to a row of the feature store.
+    """
+
+    doc_id: str
+    text: str
+    layers: tuple[Layer, ...]
+    entities: tuple[Entity, ...] = ()
+    events: tuple[Event, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    group: str | None = None
+    split: Split | None = None
+    message_id: str | None = None
+    source: str = ""
+
+    def validate(self) -> Document:
+        """Return self if offsets, ids and layers agree; raise `DocumentError` otherwise."""
+        entity_ids = {entity.id for entity in self.entities}
+        if len(entity_ids) != len(self.entities):
+            raise DocumentError(f"document {self.doc_id}: two entities share an id")
+        for span in (*self.entities, *self.events):
+            if not 0 <= span.start < span.end <= len(self.text):
+                raise DocumentError(
+                    f"document {self.doc_id}: span {span.id} [{span.start}, {span.end}) does not "
+                    f"lie in a text of {len(self.text)} characters"
+                )
+        for event in self.events:
+            for argument in event.arguments:
+                if argument.entity not in entity_ids:
+                    raise DocumentError(
+                        f"document {self.doc_id}: event {event.id} has an argument "
+                        f"{argument.entity!r} that is no entity of the document"
+                    )
+        for relation in self.relations:
+            for end in (relation.head, relation.tail):
+                if end not in entity_ids:
+                    raise DocumentError(
+                        f"document {self.doc_id}: relation {relation.type} points to {end!r}, "
+                        "which is no entity of the document"
+                    )
+        for layer in self.layers:
+            if layer not in LAYERS:
+                raise DocumentError(f"document {self.doc_id}: unknown layer {layer!r}")
+        for layer in LAYERS:
+            if getattr(self, layer) and layer not in self.layers:
+                raise DocumentError(
+                    f"document {self.doc_id}: has {layer} but does not list the layer"
+                )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON shape of DESIGN's contract; optional fields only where set."""
+        out: dict[str, Any] = {
+            "doc_id": self.doc_id,
+            "text": self.text,
+            "layers": list(self.layers),
+            "entities": [
+                {"id": e.id, "start": e.start, "end": e.end, "type": e.type} for e in self.entities
+            ],
+            "events": [
+                {
+                    "id": e.id,
+                    "type": e.type,
+                    "start": e.start,
+                    "end": e.end,
+                    "arguments": [{"entity": a.entity, "role": a.role} for a in e.arguments],
+                }
+                for e in self.events
+            ],
+            "relations": [{"head": r.head, "tail": r.tail, "type": r.type} for r in self.relations],
+        }
+        for name in ("group", "split", "message_id", "source"):
+            if getattr(self, name):
+                out[name] = getattr(self, name)
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Document:
+        """Build and validate a document from its JSON shape; `DocumentError` names what is off."""
+        name = data.get("doc_id", "<no doc_id>")
+        try:
+            document = cls(
+                doc_id=str(data["doc_id"]),
+                text=data["text"],
+                layers=tuple(data["layers"]),
+                entities=tuple(
+                    Entity(str(e["id"]), int(e["start"]), int(e["end"]), e["type"])
+                    for e in data.get("entities", ())
+                ),
+                events=tuple(
+                    Event(
+                        str(e["id"]),
+                        e["type"],
+                        int(e["start"]),
+                        int(e["end"]),
+                        tuple(
+                            Argument(str(a["entity"]), a["role"]) for a in e.get("arguments", ())
+                        ),
+                    )
+                    for e in data.get("events", ())
+                ),
+                relations=tuple(
+                    Relation(str(r["head"]), str(r["tail"]), r["type"])
+                    for r in data.get("relations", ())
+                ),
+                group=data.get("group"),
+                split=data.get("split"),
+                message_id=data.get("message_id"),
+                source=data.get("source", ""),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, DocumentError):
+                raise
+            raise DocumentError(f"document {name}: missing or ill-typed field: {error}") from error
+        return document.validate()
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntity:
+    """An entity that the model found; `score` in (0, 1]."""
+
+    id: str
+    type: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundArgument:
+    """An argument that the model found."""
+
+    entity: str
+    role: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """An event that the model found; `text[start:end]` is the trigger."""
+
+    id: str
+    type: str
+    text: str
+    start: int
+    end: int
+    score: float
+    arguments: tuple[FoundArgument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRelation:
+    """A relation that the model found."""
+
+    head: str
+    tail: str
+    type: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the model says of one text. Entity and event ids count from e1 and v1 in text order."""
+
+    entities: tuple[FoundEntity, ...] = ()
+    events: tuple[FoundEvent, ...] = ()
+    relations: tuple[FoundRelation, ...] = ()
+    language: str | None = field(default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON shape of DESIGN's *Analysis* contract, without id and version."""
+        return {
+            "language": self.language,
+            "entities": [
+                {
+                    "id": e.id,
+                    "type": e.type,
+                    "text": e.text,
+                    "start": e.start,
+                    "end": e.end,
+                    "score": e.score,
+                }
+                for e in self.entities
+            ],
+            "events": [
+                {
+                    "id": e.id,
+                    "type": e.type,
+                    "trigger": {"text": e.text, "start": e.start, "end": e.end},
+                    "score": e.score,
+                    "arguments": [
+                        {"entity": a.entity, "role": a.role, "score": a.score} for a in e.arguments
+                    ],
+                }
+                for e in self.events
+            ],
+            "relations": [
+                {"head": r.head, "tail": r.tail, "type": r.type, "score": r.score}
+                for r in self.relations
+            ],
+        }

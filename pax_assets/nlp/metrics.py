@@ -1,0 +1,155 @@
+"""Strict scores of analyses against gold documents, the way the field counts them.
+
+A lenient count (overlap, types ignored) hides exactly the faults that a consumer of the API
+sees. A head is judged only on documents whose `layers` say that it was annotated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pax_assets.nlp.documents import Analysis, Document
+
+NO_ENTITY = "none"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of gold, predicted and correct items, overall and by type."""
+
+    gold: Counter[str] = field(default_factory=Counter)
+    predicted: Counter[str] = field(default_factory=Counter)
+    correct: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self, gold: Iterable[tuple[str, Hashable]], predicted: Iterable[tuple[str, Hashable]]
+    ) -> None:
+        """Count one document's items, each `(type, key)`; equal items match one to one."""
+        wanted, found = Counter(gold), Counter(predicted)
+        for into, items in (
+            (self.gold, wanted),
+            (self.predicted, found),
+            (self.correct, wanted & found),
+        ):
+            for (kind, _), count in items.items():
+                into[kind] += count
+
+    def micro(self) -> dict[str, float]:
+        """Precision, recall and F1 over all types, and the number of gold items."""
+        return scores(self.gold.total(), self.predicted.total(), self.correct.total())
+
+    def by_type(self) -> dict[str, dict[str, float]]:
+        """The same for each type that occurs in gold or prediction, in alphabetical order."""
+        return {
+            kind: scores(self.gold[kind], self.predicted[kind], self.correct[kind])
+            for kind in sorted(self.gold.keys() | self.predicted.keys())
+        }
+
+
+def scores(gold: int, predicted: int, correct: int) -> dict[str, float]:
+    """Return precision, recall, f1 (0.0 where undefined) and support."""
+    precision = correct / predicted if predicted else 0.0
+    recall = correct / gold if gold else 0.0
+    total = gold + predicted
+    f1 = 2 * correct / total if total else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1, "support": gold}
+
+
+def evaluate(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[str, Any]:
+    """Score `predicted[i]` against `gold[i]`.
+
+    Returns `{"entity", "event", "event_identification", "argument", "relation",
+    "relation_boundaries": {precision, recall, f1, support}, "types": {head: {type: ...}},
+    "confusion": {"labels": [...], "matrix": [[...]]}}`. An entity counts with exact offsets and
+    type; an event by its trigger's offsets and type (identification: offsets alone); an
+    argument by event type, the entity's offsets and role; a relation by type and both ends with
+    offsets and types (boundaries: without the ends' types).
+    `ValueError` where the two lengths differ.
+    """
+    if len(gold) != len(predicted):
+        raise ValueError(f"{len(gold)} gold documents, {len(predicted)} analyses")
+    tallies = {
+        name: Tally()
+        for name in (
+            "entity",
+            "event",
+            "event_identification",
+            "argument",
+            "relation",
+            "relation_boundaries",
+        )
+    }
+    for document, analysis in zip(gold, predicted, strict=True):
+        _count(tallies, document, analysis)
+    result: dict[str, Any] = {name: tally.micro() for name, tally in tallies.items()}
+    result["types"] = {
+        name: tallies[name].by_type() for name in ("entity", "event", "argument", "relation")
+    }
+    result["confusion"] = entity_confusion(gold, predicted)
+    return result
+
+
+def head_f1(result: dict[str, Any]) -> dict[str, float]:
+    """Return the F1 of the heads that gates look at: entity, event, argument, relation."""
+    return {name: result[name]["f1"] for name in ("entity", "event", "argument", "relation")}
+
+
+def _count(tallies: dict[str, Tally], document: Document, analysis: Analysis) -> None:
+    gold_at = {e.id: (e.start, e.end, e.type) for e in document.entities}
+    found_at = {e.id: (e.start, e.end, e.type) for e in analysis.entities}
+    if "entities" in document.layers:
+        tallies["entity"].add(
+            ((e.type, (e.start, e.end)) for e in document.entities),
+            ((e.type, (e.start, e.end)) for e in analysis.entities),
+        )
+    if "events" in document.layers:
+        tallies["event"].add(
+            ((e.type, (e.start, e.end)) for e in document.events),
+            ((e.type, (e.start, e.end)) for e in analysis.events),
+        )
+        tallies["event_identification"].add(
+            (("trigger", (e.start, e.end)) for e in document.events),
+            (("trigger", (e.start, e.end)) for e in analysis.events),
+        )
+        tallies["argument"].add(
+            {(a.role, (e.type, gold_at[a.entity])) for e in document.events for a in e.arguments},
+            {(a.role, (e.type, found_at[a.entity])) for e in analysis.events for a in e.arguments},
+        )
+    if "relations" in document.layers:
+        gold_pairs = [(r.type, gold_at[r.head], gold_at[r.tail]) for r in document.relations]
+        found_pairs = [(r.type, found_at[r.head], found_at[r.tail]) for r in analysis.relations]
+        tallies["relation"].add(
+            ((kind, (head, tail)) for kind, head, tail in gold_pairs),
+            ((kind, (head, tail)) for kind, head, tail in found_pairs),
+        )
+        tallies["relation_boundaries"].add(
+            ((kind, (head[:2], tail[:2])) for kind, head, tail in gold_pairs),
+            ((kind, (head[:2], tail[:2])) for kind, head, tail in found_pairs),
+        )
+
+
+def entity_confusion(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[str, Any]:
+    """Count entity types by equal offsets: rows gold, columns predicted, last is "none".
+
+    A gold entity whose exact span was not found stands in the last column, a found one that
+    is not in the gold in the last row. Documents without the entities layer are left out.
+    """
+    pairs: Counter[tuple[str, str]] = Counter()
+    for document, analysis in zip(gold, predicted, strict=True):
+        if "entities" not in document.layers:
+            continue
+        wanted = {(e.start, e.end): e.type for e in document.entities}
+        found = {(e.start, e.end): e.type for e in analysis.entities}
+        for span in wanted.keys() | found.keys():
+            pairs[wanted.get(span, NO_ENTITY), found.get(span, NO_ENTITY)] += 1
+    labels = [*sorted({name for pair in pairs for name in pair} - {NO_ENTITY}), NO_ENTITY]
+    matrix = np.zeros((len(labels), len(labels)), dtype=int)
+    place = {label: i for i, label in enumerate(labels)}
+    for (row, column), count in pairs.items():
+        matrix[place[row], place[column]] = count
+    return {"labels": labels, "matrix": matrix.tolist()}

@@ -1,0 +1,77 @@
+"""Overlapping windows over a tokenized text, and which window answers for which token.
+
+An encoder sees a few hundred tokens; a mail has thousands. Cutting the text loses its tail, and
+cutting without overlap blinds the model at each edge. Here windows overlap, and each token is
+owned by exactly one window: the one in which it lies farther from a cut. Whoever merges by
+ownership can neither lose a token nor count one twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One text as tokens, without special tokens. All arrays are int32 of shape (n,).
+
+    `ids` are vocabulary indices; `words` numbers the word of each piece (-1: none); `starts`
+    and `ends` are half-open code point offsets into the text.
+    """
+
+    ids: np.ndarray
+    words: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def first_pieces(self) -> np.ndarray:
+        """Boolean (n,): the first piece of each word."""
+        if not len(self):
+            return np.zeros(0, dtype=bool)
+        before = np.concatenate(([-1], self.words[:-1]))
+        return (self.words >= 0) & (self.words != before)
+
+    @property
+    def word_ends(self) -> np.ndarray:
+        """Code point offset (n,) at which the word of each piece ends."""
+        if not len(self):
+            return self.ends
+        last_pieces = np.flatnonzero(np.append(self.words[1:] != self.words[:-1], True))
+        return self.ends[last_pieces[np.searchsorted(last_pieces, np.arange(len(self)))]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens `[start, end)` of a text, of which it owns `[own_start, own_end)`."""
+
+    start: int
+    end: int
+    own_start: int
+    own_end: int
+
+
+def split_windows(length: int, body: int, stride: int) -> list[Window]:
+    """Cut `length` tokens into windows of at most `body` tokens that overlap by `stride`.
+
+    The owned ranges partition `range(length)`; between two windows the border lies in the
+    middle of their overlap. No windows for an empty text. `ValueError` unless stride < body.
+    """
+    if not 0 <= stride < body:
+        raise ValueError(f"an overlap of {stride} does not fit a window of {body} tokens")
+    if length == 0:
+        return []
+    starts: Sequence[int] = range(0, max(1, length - stride), body - stride)
+    bounds = [(start, min(start + body, length)) for start in starts]
+    borders = [0]
+    for (_, end), (start, _) in pairwise(bounds):
+        borders.append((start + end + 1) // 2)
+    borders.append(length)
+    return [Window(*bounds[i], borders[i], borders[i + 1]) for i in range(len(bounds))]

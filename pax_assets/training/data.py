@@ -1,0 +1,183 @@
+"""The data feed: windows from Parquet, in batches of like length.
+
+Padding is computed like any token. Batches of mixed lengths spend half of a CPU's time on it;
+here windows of like length share a batch, and a batch has about the same number of tokens
+whatever their length. The order is a function of seed and epoch alone, on every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from pax_assets.corpora.alignment import IGNORED
+from pax_assets.training.losses import Batch
+
+# How much windows' lengths are blurred before sorting, so that batches differ between epochs.
+LENGTH_JITTER = 0.05
+
+
+class DatasetError(ValueError):
+    """A tokenized dataset that cannot be read; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledWindow:
+    """One row of the dataset, as arrays (L,) and pair arrays (N, 3).
+
+    `body` marks tokens of the text (not special ones), `word_mask` first pieces of words.
+    """
+
+    input_ids: np.ndarray
+    body: np.ndarray
+    word_mask: np.ndarray
+    entity_labels: np.ndarray
+    trigger_labels: np.ndarray
+    relations: np.ndarray
+    arguments: np.ndarray
+    has_entities: bool
+    has_events: bool
+    has_relations: bool
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+def load_windows(path: Path) -> list[LabelledWindow]:
+    """Read `{train,dev,test}.parquet` of a tokenized dataset."""
+    if not path.is_file():
+        raise DatasetError(f"{path} does not exist: materialize tokenized_dataset first")
+    windows = []
+    for row in pq.read_table(path).to_pylist():
+        words = np.array(row["word_ids"])
+        before = np.concatenate(([-1], words[:-1]))
+        windows.append(
+            LabelledWindow(
+                np.array(row["input_ids"]),
+                words >= 0,
+                ((words >= 0) & (words != before)).astype(np.int64),
+                np.array(row["entity_labels"]),
+                np.array(row["trigger_labels"]),
+                _pairs(row["relations"], ("head", "tail", "type")),
+                _pairs(row["arguments"], ("trigger", "entity", "role")),
+                row["has_entities"],
+                row["has_events"],
+                row["has_relations"],
+            )
+        )
+    return windows
+
+
+def _pairs(rows: list[dict[str, int]], names: tuple[str, str, str]) -> np.ndarray:
+    return np.array([[row[name] for name in names] for row in rows]).reshape(-1, 3).astype(int)
+
+
+def epoch_batches(
+    lengths: Sequence[int], batch_tokens: int, *, seed: int, epoch: int, rows_at_least: int = 1
+) -> list[list[int]]:
+    """Group window numbers into batches of about `batch_tokens` tokens, in a shuffled order.
+
+    The first batch is the one with the longest windows: if memory does not suffice, the run
+    fails in its first second. A batch has at least `rows_at_least` rows where enough are left.
+    """
+    random = np.random.default_rng((seed, epoch))
+    blurred = np.array(lengths) * random.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(lengths))
+    batches: list[list[int]] = []
+    batch: list[int] = []
+    longest = 0
+    for index in np.argsort(-blurred, kind="stable"):
+        longest = max(longest, lengths[index])
+        if len(batch) >= rows_at_least and (len(batch) + 1) * longest > batch_tokens:
+            batches.append(batch)
+            batch, longest = [], lengths[index]
+        batch.append(int(index))
+    if batch:
+        batches.append(batch)
+    rest = batches[1:]
+    random.shuffle(rest)
+    return batches[:1] + rest
+
+
+def collate(windows: Sequence[LabelledWindow], pad: int) -> Batch:
+    """Pad windows to the longest and return them as tensors."""
+    rows, length = len(windows), max(len(window) for window in windows)
+    ids = np.full((rows, length), pad, dtype=np.int64)
+    attention = np.zeros((rows, length), dtype=np.int64)
+    words = np.zeros((rows, length), dtype=np.int64)
+    entities = np.full((rows, length), IGNORED, dtype=np.int64)
+    triggers = np.full((rows, length), IGNORED, dtype=np.int64)
+    for row, window in enumerate(windows):
+        size = len(window)
+        ids[row, :size] = window.input_ids
+        attention[row, :size] = 1
+        words[row, :size] = window.word_mask
+        entities[row, :size] = window.entity_labels
+        triggers[row, :size] = window.trigger_labels
+    return Batch(
+        *(torch.from_numpy(array) for array in (ids, attention, words, entities, triggers)),
+        _with_rows([window.relations for window in windows]),
+        _with_rows([window.arguments for window in windows]),
+        torch.tensor([window.has_entities for window in windows]),
+        torch.tensor([window.has_events for window in windows]),
+        torch.tensor([window.has_relations for window in windows]),
+    )
+
+
+def _with_rows(pairs: list[np.ndarray]) -> torch.Tensor:
+    """Return (N, 4): the row of each pair before its three numbers."""
+    blocks = [np.insert(block, 0, row, axis=1) for row, block in enumerate(pairs)]
+    return torch.from_numpy(np.concatenate(blocks).astype(np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenNoise:
+    """Hides words from the model in training, so that it learns to read what stands around.
+
+    Names that a small corpus repeats are learnt by heart, and new ones are then not found. A
+    share `rate` of the text's tokens is replaced, half by `mask`, half by tokens of `source`.
+    """
+
+    rate: float
+    mask: int
+    source: np.ndarray
+
+    def apply(self, window: LabelledWindow, random: np.random.Generator) -> LabelledWindow:
+        """Return the window with some tokens replaced; its labels stay."""
+        hit = window.body & (random.random(len(window)) < self.rate)
+        others = random.choice(self.source, size=len(window))
+        masked = random.random(len(window)) < 0.5
+        noise = np.where(masked, self.mask, others)
+        return replace(window, input_ids=np.where(hit, noise, window.input_ids))
+
+
+def shard(
+    windows: Sequence[LabelledWindow], batches: list[list[int]], rank: int, world: int, pad: int
+) -> Iterator[Batch]:
+    """Yield this process's part of every batch.
+
+    All processes together see each batch once; one that has no row of a small batch gets a
+    window without labels, so that all of them take the same number of steps.
+    """
+    for batch in batches:
+        mine = [windows[index] for index in batch[rank::world]]
+        yield collate(mine, pad) if mine else _unlabelled(collate([windows[batch[0]]], pad))
+
+
+def _unlabelled(batch: Batch) -> Batch:
+    return Batch(
+        batch.input_ids,
+        batch.attention_mask,
+        batch.word_mask,
+        torch.full_like(batch.entity_labels, IGNORED),
+        torch.full_like(batch.trigger_labels, IGNORED),
+        batch.relations[:0],
+        batch.arguments[:0],
+        torch.zeros_like(batch.has_entities),
+        torch.zeros_like(batch.has_events),
+        torch.zeros_like(batch.has_relations),
+    )

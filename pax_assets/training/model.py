@@ -1,0 +1,210 @@
+"""The message model: one encoder, and heads for entities, events and relations.
+
+Pair heads over all L x L token pairs would cost more than the encoder, and a pipeline of
+separate models could not be exported as one graph. So the token heads propose candidates (the
+words most likely to begin an entity or a trigger), a fixed number of them, and the pair heads
+score only pairs of candidates: one forward pass, static shapes behind it, one ONNX graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pax_assets.nlp.labels import LabelScheme, begin_mask
+
+# Distances between two candidates beyond this many tokens count as equal.
+FARTHEST = 48
+
+
+@dataclass(frozen=True)
+class HeadsConfig:
+    """Sizes of the heads; `config.json` of a model artifact keeps them."""
+
+    entity_candidates: int = 32
+    trigger_candidates: int = 16
+    pair_size: int = 128
+    dropout: float = 0.1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sizes by name."""
+        return asdict(self)
+
+
+class Word(NamedTuple):
+    """Words as a pair head sees them: features (..., F), token positions (...), and running
+    sums (..., P) over the tokens before the word and through its first token.
+    """
+
+    features: Tensor
+    position: Tensor
+    sum_before: Tensor
+    sum_through: Tensor
+
+    def expand(self, dim: int) -> Word:
+        """Insert a dimension of size 1, to form pairs by broadcasting."""
+        return Word(*(tensor.unsqueeze(dim) for tensor in self))
+
+
+class PairHead(nn.Module):
+    """Scores ordered pairs of words: what they are, what stands between, how far apart.
+
+    The words between two entities ("works for") carry most of a relation. Their mean comes from
+    differences of running sums, which costs one projection a token instead of one a pair.
+    """
+
+    def __init__(
+        self, hidden: int, first_size: int, second_size: int, config: HeadsConfig, classes: int
+    ) -> None:
+        super().__init__()
+        size = config.pair_size
+        self.first = nn.Linear(first_size, 2 * size)
+        self.second = nn.Linear(second_size, 2 * size)
+        self.between = nn.Linear(hidden, size)
+        self.between_out = nn.Linear(size, size, bias=False)
+        self.distance = nn.Embedding(2 * FARTHEST + 1, size)
+        nn.init.normal_(self.distance.weight, std=0.02)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(size)
+        self.classify = nn.Linear(size, classes)
+
+    def running_sums(self, states: Tensor) -> Tensor:
+        """Return (B, L + 1, P): at t the sum over the projected tokens before t, in fp32."""
+        projected = nn.functional.gelu(self.between(states)).float()
+        sums = projected.cumsum(dim=1)
+        return torch.cat((torch.zeros_like(sums[:, :1]), sums), dim=1)
+
+    def forward(self, first: Word, second: Word) -> Tensor:
+        """Score pairs of words whose tensors broadcast: (..., classes)."""
+        add_first, times_first = self.first(first.features).chunk(2, dim=-1)
+        add_second, times_second = self.second(second.features).chunk(2, dim=-1)
+        distance = second.position - first.position
+        apart = (distance.abs() - 1).clamp(min=1).unsqueeze(-1)
+        between = torch.where(
+            (distance > 0).unsqueeze(-1),
+            second.sum_before - first.sum_through,
+            first.sum_before - second.sum_through,
+        )
+        near = distance.clamp(-FARTHEST, FARTHEST) + FARTHEST
+        pair = (
+            add_first
+            + add_second
+            + times_first * times_second
+            + self.between_out(between / apart)
+            + self.distance(near)
+        )
+        return self.classify(self.dropout(nn.functional.gelu(self.norm(pair)))).float()
+
+
+class MessageModel(nn.Module):
+    """Encoder and heads; see `forward` for what goes in and comes out."""
+
+    def __init__(self, encoder: nn.Module, scheme: LabelScheme, heads: HeadsConfig) -> None:
+        super().__init__()
+        hidden = encoder.config.hidden_size
+        self.encoder = encoder
+        self.heads_config = heads
+        self.dropout = nn.Dropout(heads.dropout)
+        self.entity_head = nn.Linear(hidden, len(scheme.entities))
+        self.trigger_head = nn.Linear(hidden, len(scheme.triggers))
+        entity_size = hidden + len(scheme.entities)
+        trigger_size = hidden + len(scheme.triggers)
+        self.relation_head = PairHead(
+            hidden, entity_size, entity_size, heads, len(scheme.relations)
+        )
+        self.argument_head = PairHead(hidden, trigger_size, entity_size, heads, len(scheme.roles))
+        self.register_buffer(
+            "entity_begins", torch.from_numpy(begin_mask(scheme.entities)), persistent=False
+        )
+        self.register_buffer(
+            "trigger_begins", torch.from_numpy(begin_mask(scheme.triggers)), persistent=False
+        )
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return token states (B, L, H), entity logits (B, L, E), trigger logits (B, L, T)."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        states = self.dropout(states.last_hidden_state)
+        return states, self.entity_head(states).float(), self.trigger_head(states).float()
+
+    def word_features(self, states: Tensor, logits: Tensor) -> Tensor:
+        """What the pair heads see of a token: its state and what it seems to be."""
+        return torch.cat((states, logits.softmax(-1).to(states.dtype)), dim=-1)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, word_mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Run the whole model on int64 (B, L) inputs; `word_mask` is 1 on first pieces.
+
+        Returns entity_logits (B, L, E), trigger_logits (B, L, T), entity_index (B, Ke),
+        trigger_index (B, Kt) (int64 token positions, -1: empty), relation_logits
+        (B, Ke, Ke, R) head by tail, and argument_logits (B, Kt, Ke, A) trigger by entity.
+        """
+        states, entity_logits, trigger_logits = self.encode(input_ids, attention_mask)
+        entity_index = candidates(
+            entity_logits, self.entity_begins, word_mask, self.heads_config.entity_candidates
+        )
+        trigger_index = candidates(
+            trigger_logits, self.trigger_begins, word_mask, self.heads_config.trigger_candidates
+        )
+        entities = self.word_features(states, entity_logits)
+        triggers = self.word_features(states, trigger_logits)
+        relation_logits = all_pairs(
+            self.relation_head, states, (entities, entity_index), (entities, entity_index)
+        )
+        argument_logits = all_pairs(
+            self.argument_head, states, (triggers, trigger_index), (entities, entity_index)
+        )
+        return (
+            entity_logits,
+            trigger_logits,
+            entity_index,
+            trigger_index,
+            relation_logits,
+            argument_logits,
+        )
+
+
+def begin_scores(logits: Tensor, begins: Tensor, word_mask: Tensor) -> Tensor:
+    """Return (B, L): how likely a span begins at a token; -1 where no word begins."""
+    probability = logits.softmax(-1) * begins.to(logits.dtype)
+    return torch.where(word_mask > 0, probability.sum(-1), -torch.ones_like(probability[..., 0]))
+
+
+def candidates(logits: Tensor, begins: Tensor, word_mask: Tensor, count: int) -> Tensor:
+    """Return the positions (B, count) of the likeliest beginnings, -1 where there are fewer.
+
+    A text may be shorter than `count`: the scores are padded, so that the count is static.
+    """
+    scores = begin_scores(logits, begins, word_mask)
+    padding = -torch.ones_like(scores[:, :1]).expand(-1, count)
+    best, index = torch.cat((scores, padding), dim=1).topk(count, dim=1)
+    return torch.where(best >= 0, index, -torch.ones_like(index))
+
+
+def all_pairs(
+    head: PairHead, states: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Score every pair of two candidate lists, each (features (B, L, F), index (B, K)).
+
+    Returns (B, K1, K2, classes); what an empty place gets means nothing.
+    """
+    sums = head.running_sums(states)
+    words = [
+        Word(
+            gather(features, index),
+            index,
+            gather(sums, index),
+            gather(sums, index.clamp(min=0) + 1),
+        )
+        for features, index in (first, second)
+    ]
+    return head(words[0].expand(2), words[1].expand(1))
+
+
+def gather(values: Tensor, index: Tensor) -> Tensor:
+    """Return (B, K, F): rows of `values` (B, L, F) at `index` (B, K); row 0 where it is -1."""
+    where = index.clamp(min=0).unsqueeze(-1).expand(-1, -1, values.shape[-1])
+    return values.gather(1, where)

@@ -1,0 +1,191 @@
+"""Does the exported graph say what the model says, whatever the batch?
+
+Exporters have written graphs that are wrong without an error, or right for one length only; and
+a quantized graph may let one row of a batch change another. Both are measured here, on the
+trained weights: random ones hide faults, since their logits lie close together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pax_assets.inference.pipeline import INPUTS, OUTPUTS
+from pax_assets.inference.runtime import Runtime
+from pax_assets.inference.session import open_session, run
+from pax_assets.nlp.decoding import softmax
+from pax_assets.nlp.documents import Analysis
+from pax_assets.training.model import MessageModel
+
+BATCHES = (1, 3, 8)
+LENGTHS = (1, 7, 64, 512)
+# Largest difference of a probability that fp32 may show against torch, and of scores between
+# a text alone and in a batch.
+FP32_TOLERANCE = 1e-4
+QUANTIZED_TOLERANCE = 1e-2
+# A batch that holds every probe at once, padded to the longest.
+ONE_BATCH = 10**9
+
+# Texts that shift offsets or scales in weak implementations; they stand beside real ones.
+HOSTILE = (
+    "",
+    " ",
+    "ok",
+    "🙂🙃 👩‍👩‍👧‍👦 see you at 5\u202fPM",
+    "שלום, ניפגש מחר בשעה 10 עם דנה",
+    "e\u0301 n\u0303 caf\u0065\u0301 \x00 \ud83d nul and half a pair",
+    "[SEP] [CLS] [MASK] Anna [PAD]",
+    "A" * 300,
+    "Zürich!!! $$$ ### @@@ " * 40,
+    "Please pay 5,000 euros to Anna Keller of Northwind before Friday. " * 60,
+)
+
+
+def parity_grid(model: MessageModel, fp32: Path, sample_ids: np.ndarray) -> dict[str, Any]:
+    """Compare torch and ONNX Runtime over batch x length x padding.
+
+    `sample_ids` (N,) are token ids of real texts to fill the inputs with. Lengths beyond the
+    encoder's positions are cut to them. Returns `{"passed", "max_diff", "tolerance",
+    "cases": [{batch, length, padded, max_diff, labels_equal}]}`; differences are of
+    probabilities, labels those of every word and every pair of candidates.
+    """
+    session = open_session(fp32)
+    cases = []
+    for batch, length, padded in grid(_positions(model)):
+        inputs = _inputs(sample_ids, batch, length, padded=padded)
+        with torch.inference_mode():
+            outputs = model(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        wanted = {name: out.numpy() for name, out in zip(OUTPUTS, outputs, strict=True)}
+        diff, equal = _compare(inputs, wanted, run(session, inputs))
+        cases.append(
+            {
+                "batch": batch,
+                "length": length,
+                "padded": padded,
+                "max_diff": diff,
+                "labels_equal": equal,
+            }
+        )
+    worst = max(case["max_diff"] for case in cases)
+    passed = worst <= FP32_TOLERANCE and all(case["labels_equal"] for case in cases)
+    return {"passed": passed, "max_diff": worst, "tolerance": FP32_TOLERANCE, "cases": cases}
+
+
+def grid(positions: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield (batch, length, padded); a padded batch has rows that end at half the length."""
+    for length in sorted({min(length, positions) for length in LENGTHS}):
+        for batch in BATCHES:
+            yield batch, length, False
+            if batch > 1 and length > 1:
+                yield batch, length, True
+
+
+def _positions(model: MessageModel) -> int:
+    """How many tokens the encoder takes (RoBERTa's family counts positions from pad + 1)."""
+    config = model.encoder.config
+    positions = getattr(config, "max_position_embeddings", None) or max(LENGTHS)
+    if config.model_type in {"roberta", "xlm-roberta", "camembert"}:
+        positions -= (config.pad_token_id or 0) + 1
+    return positions
+
+
+def _inputs(
+    sample_ids: np.ndarray, batch: int, length: int, *, padded: bool
+) -> dict[str, np.ndarray]:
+    random = np.random.default_rng((batch, length))
+    offsets = random.integers(0, len(sample_ids), size=batch)
+    ids = np.stack([np.resize(np.roll(sample_ids, -offset), length) for offset in offsets])
+    attention = np.ones((batch, length), dtype=np.int64)
+    if padded:
+        attention[1::2, length // 2 :] = 0
+    words = attention * (random.random((batch, length)) < 0.8)
+    return dict(zip(INPUTS, (ids.astype(np.int64) * attention, attention, words), strict=True))
+
+
+def _compare(
+    inputs: dict[str, np.ndarray], wanted: dict[str, np.ndarray], found: dict[str, np.ndarray]
+) -> tuple[float, bool]:
+    """Return the largest difference of a probability that counts, and whether labels agree."""
+    words = inputs["word_mask"] > 0
+    diff, equal = 0.0, True
+    for name in ("entity_logits", "trigger_logits"):
+        one, other = softmax(wanted[name])[words], softmax(found[name])[words]
+        diff = max(diff, float(np.abs(one - other).max(initial=0.0)))
+        equal &= bool((one.argmax(-1) == other.argmax(-1)).all())
+    for name, rows, columns in (
+        ("relation_logits", "entity_index", "entity_index"),
+        ("argument_logits", "trigger_index", "entity_index"),
+    ):
+        one = _by_position(wanted[name], wanted[rows], wanted[columns])
+        other = _by_position(found[name], found[rows], found[columns])
+        # equally likely candidates may swap in and out at the end of the list
+        for pair in one.keys() & other.keys():
+            diff = max(diff, float(np.abs(one[pair] - other[pair]).max()))
+            equal &= bool(one[pair].argmax() == other[pair].argmax())
+    return diff, equal
+
+
+def _by_position(
+    logits: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> dict[tuple[int, int, int], np.ndarray]:
+    scores = softmax(logits)
+    return {
+        (batch, int(rows[batch, i]), int(columns[batch, j])): scores[batch, i, j]
+        for batch in range(len(scores))
+        for i in np.flatnonzero(rows[batch] >= 0)
+        for j in np.flatnonzero(columns[batch] >= 0)
+    }
+
+
+def batch_independence(
+    folder: Path, variant: str, texts: Sequence[str], tolerance: float
+) -> dict[str, Any]:
+    """Compare each text alone with the same text in one padded batch of all of them.
+
+    `HOSTILE` and long texts are added. Returns `{"passed", "max_diff", "different"}`:
+    `different` counts texts whose labels or offsets changed, `max_diff` is of scores.
+    """
+    runtime = Runtime.load(folder, variant)
+    crowded = Runtime.load(folder, variant, batch_tokens=ONE_BATCH)
+    probes = [*texts, *HOSTILE]
+    alone = [runtime.analyze([text])[0] for text in probes]
+    together = crowded.analyze(probes)
+    different, worst = 0, 0.0
+    for one, other in zip(alone, together, strict=True):
+        if labels(one) != labels(other):
+            different += 1
+        else:
+            worst = max(worst, score_difference(one, other))
+    passed = different == 0 and worst <= tolerance
+    return {"passed": passed, "max_diff": worst, "different": different, "probes": len(probes)}
+
+
+def labels(analysis: Analysis) -> tuple[Any, ...]:
+    """Return what an analysis says, without scores."""
+    return (
+        [(e.type, e.start, e.end) for e in analysis.entities],
+        [
+            (e.type, e.start, e.end, [(a.entity, a.role) for a in e.arguments])
+            for e in analysis.events
+        ],
+        [(r.head, r.tail, r.type) for r in analysis.relations],
+    )
+
+
+def score_difference(one: Analysis, other: Analysis) -> float:
+    """Return the largest difference of a score between analyses of equal labels."""
+    pairs = [
+        *zip(one.entities, other.entities, strict=True),
+        *zip(one.events, other.events, strict=True),
+        *zip(one.relations, other.relations, strict=True),
+        *(
+            pair
+            for mine, theirs in zip(one.events, other.events, strict=True)
+            for pair in zip(mine.arguments, theirs.arguments, strict=True)
+        ),
+    ]
+    return max((abs(mine.score - theirs.score) for mine, theirs in pairs), default=0.0)

@@ -1,0 +1,206 @@
+"""The entry point of training, for torchrun: a tokenized dataset in, a model artifact out.
+
+It runs in a process of its own, so that Dagster never loads torch and a crash here takes
+nothing with it. Parameters come as arguments, alike on every rank; rank 0 alone speaks to
+Dagster, evaluates and writes.
+
+    python -m torch.distributed.run --standalone --nproc_per_node=2 \\
+        -m pax_assets.training.train --dataset DIR --output DIR --encoder minilm
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from pax_assets.corpora import jsonl
+from pax_assets.inference.tokenization import TextTokenizer
+from pax_assets.nlp import metrics
+from pax_assets.nlp.documents import Document
+from pax_assets.nlp.labels import LabelScheme
+from pax_assets.training import artifact
+from pax_assets.training.data import DatasetError, LabelledWindow, load_windows
+from pax_assets.training.device import Place, place
+from pax_assets.training.encoder import resolve
+from pax_assets.training.evaluation import score, torch_pipeline
+from pax_assets.training.loop import EpochLoss, Recipe, Trainer
+from pax_assets.training.model import HeadsConfig
+from pax_assets.training.reporting import Reporter, reporter
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line; every field of `Recipe` has its option."""
+    described = argparse.ArgumentParser(prog="python -m pax_assets.training.train")
+    described.add_argument("--dataset", type=Path, required=True, help="a tokenized_dataset")
+    described.add_argument("--output", type=Path, required=True, help="folder of the artifact")
+    described.add_argument("--encoder", default="minilm", help="minilm, a folder or a hub id")
+    described.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
+    described.add_argument("--lineage", type=Path, help="JSON that lineage.json shall contain")
+    for field in fields(Recipe):
+        option = "--" + field.name.replace("_", "-")
+        if isinstance(field.default, bool):
+            described.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=field.default
+            )
+        else:
+            described.add_argument(option, type=type(field.default), default=field.default)
+    return described
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    options = parser().parse_args(arguments)
+    recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    where = place(options.precision)
+    if where.world > 1:
+        torch.distributed.init_process_group(where.backend)
+    try:
+        with reporter(active=where.rank == 0) as report:
+            given = json.loads(options.lineage.read_text()) if options.lineage else {}
+            lineage = {**given, **report.extras.get("lineage", {})}
+            train(options.dataset, options.output, options.encoder, recipe, where, report, lineage)
+    finally:
+        if where.world > 1:
+            torch.distributed.destroy_process_group()
+
+
+def train(
+    dataset: Path,
+    output: Path,
+    encoder: str,
+    recipe: Recipe,
+    where: Place,
+    report: Reporter,
+    lineage: dict[str, Any],
+) -> dict[str, Any] | None:
+    """Train, keep the epoch with the best mean dev F1, write the artifact.
+
+    Returns the content of metrics.json on rank 0, None on the others.
+    """
+    started = time.monotonic()
+    torch.manual_seed(recipe.seed)
+    scheme = LabelScheme.load(dataset)
+    windows = load_windows(dataset / "train.parquet")
+    if not windows:
+        raise DatasetError(f"{dataset}/train.parquet has no rows: nothing to learn from")
+    tokenizer = TextTokenizer.load(dataset)
+    model = artifact.build(resolve(encoder), scheme, HeadsConfig(dropout=recipe.head_dropout))
+    trainer = Trainer(model, windows, recipe, where, tokenizer)
+    report.line(
+        f"training on {where.world} x {where.device.type} "
+        f"({torch.get_num_threads()} threads, {'bf16' if where.bf16 else 'fp32'}): "
+        f"{len(windows)} windows, {recipe.epochs} epochs"
+    )
+    # dropout must differ between processes, weights must not
+    torch.manual_seed(recipe.seed + 1000 * where.rank)
+    judge = _Judge(dataset, trainer, tokenizer, scheme, where) if where.rank == 0 else None
+    loaded = time.monotonic()
+    best, best_state, history = -1.0, None, []
+    for epoch, loss in trainer.epochs():
+        if judge is None:
+            continue
+        entry = {"epoch": epoch, **judge.epoch(loss)}
+        history.append(entry)
+        report.send("epoch", epochs=recipe.epochs, **entry)
+        report.line(_line(entry, recipe.epochs))
+        if entry["dev_mean_f1"] > best:
+            best = entry["dev_mean_f1"]
+            best_state = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+    if judge is None or best_state is None:
+        return None
+    trained = time.monotonic()
+    model.load_state_dict(best_state)
+    result = {
+        "best_epoch": max(history, key=lambda entry: entry["dev_mean_f1"])["epoch"],
+        "epochs": history,
+        **{split: judge.final(split) for split in ("dev", "test")},
+        "recipe": recipe.to_dict(),
+        "encoder": encoder,
+        "precision": "bf16" if where.bf16 else "fp32",
+        "seconds": {
+            "load": loaded - started,
+            "train": trained - loaded,
+            "evaluate": time.monotonic() - trained,
+        },
+    }
+    provenance = {
+        **lineage,
+        "encoder": encoder,
+        "seed": recipe.seed,
+        "device": where.device.type,
+        "processes": where.world,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "f1": {split: metrics.head_f1(result[split]) for split in ("dev", "test")},
+    }
+    artifact.save(output, model, scheme, dataset, result, provenance)
+    report.send("result", output=str(output), best_epoch=result["best_epoch"], f1=provenance["f1"])
+    for split, f1 in provenance["f1"].items():
+        report.line(f"{split}: " + " ".join(f"{k}_f1={v:.3f}" for k, v in f1.items()))
+    return result
+
+
+class _Judge:
+    """Scores the model on dev after each epoch and on dev and test at the end."""
+
+    def __init__(
+        self,
+        dataset: Path,
+        trainer: Trainer,
+        tokenizer: TextTokenizer,
+        scheme: LabelScheme,
+        where: Place,
+    ) -> None:
+        self._trainer = trainer
+        self._windows: list[LabelledWindow] = load_windows(dataset / "dev.parquet")
+        self._gold: dict[str, list[Document]] = {
+            split: list(jsonl.read(dataset / f"{split}_gold.jsonl")) for split in ("dev", "test")
+        }
+        self._training = torch_pipeline(
+            trainer.model, tokenizer, scheme, device=where.device, bf16=where.bf16
+        )
+        self._exact = torch_pipeline(trainer.model, tokenizer, scheme, device=where.device)
+
+    def epoch(self, loss: EpochLoss) -> dict[str, Any]:
+        """Return what an epoch's record says."""
+        started = time.monotonic()
+        dev_loss = self._trainer.loss(self._windows)
+        result = score(self._training, self._gold["dev"])
+        f1 = metrics.head_f1(result)
+        judged = [f1[head] for head in f1 if result[head]["support"]]
+        return {
+            "train_loss": loss.total,
+            "train_losses": loss.heads,
+            "dev_loss": dev_loss.total,
+            "dev_f1": f1,
+            "dev_mean_f1": float(np.mean(judged)) if judged else 0.0,
+            "seconds": loss.seconds,
+            "dev_seconds": time.monotonic() - started,
+            "tokens_per_second": loss.tokens / max(loss.seconds, 1e-9),
+        }
+
+    def final(self, split: str) -> dict[str, Any]:
+        """Score a split in full precision, as the exported model will run."""
+        return score(self._exact, self._gold[split])
+
+
+def _line(entry: dict[str, Any], epochs: int) -> str:
+    f1 = " ".join(f"{head}_f1={value:.3f}" for head, value in entry["dev_f1"].items())
+    return (
+        f"epoch {entry['epoch']}/{epochs} loss={entry['train_loss']:.3f} "
+        f"dev loss={entry['dev_loss']:.3f} {f1} "
+        f"{entry['seconds'] + entry['dev_seconds']:.1f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of corpora: reading, splitting, aligning, tokenizing."""

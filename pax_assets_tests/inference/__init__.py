@@ -1,0 +1,1 @@
+"""Tests of the runtime that service and batch scoring share."""

@@ -1,0 +1,113 @@
+"""Under test: the runtime on an exported model: alone, in a batch, with hostile text."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pax_assets.corpora import jsonl
+from pax_assets.inference.runtime import Runtime
+from pax_assets.inference.session import ModelFileError
+from pax_assets.nlp.documents import Analysis
+from pax_assets.training.parity import HOSTILE, labels, score_difference
+
+MEETING = "well anna will meet ben in paris on friday ok"
+
+
+@pytest.fixture(scope="module")
+def runtime(toy_onnx: Path) -> Runtime:
+    return Runtime.load(toy_onnx, threads=1)
+
+
+def check_spans(text: str, analysis: Analysis) -> None:
+    for span in (*analysis.entities, *analysis.events):
+        assert text[span.start : span.end] == span.text != ""
+        assert 0 < span.score <= 1
+
+
+def test_a_sentence_is_analyzed_by_all_heads(runtime: Runtime):
+    [meeting, work] = runtime.analyze([MEETING, "hello carla works for acme so"])
+    assert [(e.type, e.text) for e in meeting.entities] == [
+        ("person", "anna"),
+        ("person", "ben"),
+        ("place", "paris"),
+        ("time", "friday"),
+    ]
+    assert [(v.type, v.text) for v in meeting.events] == [("meeting", "meet")]
+    assert [(a.entity, a.role) for a in meeting.events[0].arguments] == [
+        ("e1", "participant"),
+        ("e2", "participant"),
+        ("e3", "where"),
+        ("e4", "when"),
+    ]
+    assert [(r.head, r.tail, r.type) for r in work.relations] == [("e1", "e2", "works_for")]
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, MEETING * 200], ids=lambda text: ascii(text)[:20])
+def test_hostile_text_gets_an_answer_whose_spans_are_in_the_text(runtime: Runtime, text: str):
+    [analysis] = runtime.analyze([text])
+    check_spans(text, analysis)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=80))
+def test_any_text_gets_spans_that_are_in_the_text(runtime: Runtime, noise: str):
+    text = f"{noise} anna works for acme {noise}"
+    [analysis] = runtime.analyze([text])
+    check_spans(text, analysis)
+
+
+def test_an_answer_is_the_same_alone_and_in_a_crowd(runtime: Runtime, toy_dataset: Path):
+    texts = [d.text for d in jsonl.read(toy_dataset / "dev_gold.jsonl")] + list(HOSTILE)
+    together = runtime.analyze(texts)
+    for text, in_crowd in zip(texts, together, strict=True):
+        [alone] = runtime.analyze([text])
+        assert labels(alone) == labels(in_crowd)
+        assert score_difference(alone, in_crowd) <= 1e-4
+
+
+def test_a_long_text_keeps_its_tail(runtime: Runtime):
+    text = "please thanks again " * 700 + MEETING
+    [analysis] = runtime.analyze([text])
+    tail = [e.text for e in analysis.entities if e.start > len(text) - len(MEETING)]
+    assert tail == ["anna", "ben", "paris", "friday"]
+    assert analysis.events[-1].start > len(text) - len(MEETING)
+    assert len(analysis.events[-1].arguments) == 4
+
+
+def test_a_megabyte_of_text_stays_within_bounded_memory(runtime: Runtime):
+    text = (MEETING + " ") * (200_000 // len(MEETING))
+    tracemalloc.start()
+    [analysis] = runtime.analyze([text])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(analysis.entities) > 10_000
+    assert peak < 120e6
+
+
+def test_an_absent_variant_is_named(toy_onnx: Path):
+    with pytest.raises(ModelFileError, match=r"int4/model\.onnx does not exist"):
+        Runtime.load(toy_onnx, "int4")
+
+
+def test_a_damaged_model_file_is_named(toy_onnx: Path, tmp_path: Path):
+    (tmp_path / "fp32").mkdir()
+    (tmp_path / "fp32" / "model.onnx").write_bytes(b"\x00 not a model")
+    with pytest.raises(ModelFileError, match="cannot be loaded"):
+        Runtime.load(tmp_path)
+
+
+def test_the_runtime_needs_neither_torch_nor_transformers():
+    code = (
+        "import sys, pax_assets.inference.runtime;"
+        "banned = {'torch', 'transformers', 'dagster', 'pyspark', 'pyarrow', 'pandas'};"
+        "sys.exit(str(banned & sys.modules.keys()) if banned & sys.modules.keys() else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,1 @@
+"""Tests of the NumPy room: labels, windows, decoding, metrics."""

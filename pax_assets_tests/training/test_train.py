@@ -1,0 +1,101 @@
+"""Under test: training end to end on the toy corpus, on one process and on two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch  # noqa: TID253 - the room under test is torch's
+
+from pax_assets.corpora import jsonl
+from pax_assets.inference.tokenization import TextTokenizer
+from pax_assets.nlp import metrics
+from pax_assets.training import artifact
+from pax_assets.training.artifact import ModelArtifactError
+from pax_assets.training.evaluation import score, torch_pipeline
+from pax_assets_tests.model_fixtures import TOY_RECIPE
+
+
+def test_the_artifact_has_every_file_and_no_pickle(toy_model: Path):
+    assert {path.name for path in toy_model.iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "labels.json",
+        "lineage.json",
+        "metrics.json",
+    }
+
+
+def test_the_toy_corpus_is_learnt_by_every_head(toy_model: Path):
+    result = json.loads((toy_model / "metrics.json").read_text())
+    assert min(metrics.head_f1(result["test"]).values()) > 0.95
+    assert [entry["epoch"] for entry in result["epochs"]] == list(range(1, 11))
+    assert result["epochs"][-1]["train_loss"] < 0.2 * result["epochs"][0]["train_loss"]
+    assert set(result["test"]["types"]["entity"]) == {"org", "person", "place", "time"}
+    assert result["test"]["confusion"]["labels"][-1] == "none"
+
+
+def test_lineage_says_how_the_model_came_about(toy_model: Path):
+    lineage = json.loads((toy_model / "lineage.json").read_text())
+    assert lineage["seed"] == 13
+    assert lineage["torch"] == torch.__version__
+    assert (lineage["device"], lineage["processes"]) == ("cpu", 1)
+
+
+def test_a_loaded_artifact_scores_what_its_metrics_say(toy_model: Path, toy_dataset: Path):
+    model, scheme = artifact.load(toy_model)
+    gold = list(jsonl.read(toy_dataset / "dev_gold.jsonl"))
+    found = score(torch_pipeline(model, TextTokenizer.load(toy_model), scheme), gold)
+    said = json.loads((toy_model / "metrics.json").read_text())["dev"]
+    assert metrics.head_f1(found) == metrics.head_f1(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "is no model artifact"),
+        ("{}", "is no model artifact"),
+        ('{"architecture": "other-9"}', "holds a 'other-9', this version reads"),
+    ],
+)
+def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path, content, complaint):
+    if content:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ModelArtifactError, match=complaint):
+        artifact.load(tmp_path)
+
+
+def torchrun(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc_per_node={processes}", "-m", "pax_assets.training.train"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=200
+    )
+
+
+def test_two_processes_learn_what_one_learns(toy_encoder: Path, toy_dataset: Path, tmp_path: Path):
+    """Same global batch, losses divided by its count: the loss curves are nearly one."""
+    histories = []
+    for processes in (1, 2):
+        output = tmp_path / f"model-{processes}"
+        done = torchrun(
+            processes,
+            f"--dataset={toy_dataset}",
+            f"--output={output}",
+            f"--encoder={toy_encoder}",
+            *TOY_RECIPE[1:],
+            "--epochs=3",
+            "--head-dropout=0",
+        )
+        assert done.returncode == 0, done.stderr
+        assert "epoch 3/3 loss=" in done.stderr
+        metrics_file = json.loads((output / "metrics.json").read_text())
+        histories.append([entry["train_loss"] for entry in metrics_file["epochs"]])
+        assert json.loads((output / "lineage.json").read_text())["processes"] == processes
+    assert histories[0] == pytest.approx(histories[1], rel=0.02)
