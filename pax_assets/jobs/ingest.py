@@ -1,0 +1,367 @@
+"""Landing objects to channel tables: every record arrives, and none arrives twice.
+
+Parse, transform, commit. Quarantined records and channel events are committed first, each object
+at most once; then, in one transaction, the message rows together with the ledger entries of their
+objects. That last commit is the moment at which an object counts as ingested. Whatever was done
+before it is found and not repeated by the next run; the ledger table and the index of ids follow
+from it and are caught up by whoever comes next. So a run may be killed anywhere and run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from pax_assets.jobs.outcomes import ObjectOutcome, outcomes
+from pax_assets.jobs.parsing import Parsed, ParseTask, parse_objects, staged_rows
+from pax_assets.jobs.scan import read_files
+from pax_assets.lake import commit, index, landing, ledger, tables
+from pax_assets.lake.schemas import RAW
+from pax_assets.messages.message import CHANNELS, Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow.dataset as ds
+    from deltalake import DeltaTable
+    from pyspark.sql import SparkSession
+
+Known = dict[str, list[Mapping[str, str]]]
+Digests = Mapping[str, frozenset[str]]
+
+# What one commit takes at most; a larger day is ingested in several.
+_BATCH_OBJECTS = 5_000
+_BATCH_BYTES = 512_000_000
+_ROWS_A_FILE = 500_000
+
+
+@dataclass
+class IngestReport:
+    """A channel's day after ingestion: all of its objects, `ingested` of them in this run.
+
+    `unreadable` maps the paths of objects that could not be opened to the reason; they are
+    tried again by the next run. `version` is the channel table's Delta version.
+    """
+
+    channel: str
+    day: str
+    ingested: int = 0
+    unchanged: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    objects: list[ObjectOutcome] = field(default_factory=list)
+    version: int | None = None
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """`records`, `messages`, `channel_events`, `quarantined`, `duplicates` of the day."""
+        names = ["records", "messages", "channel_events", "quarantined", "duplicates"]
+        return {name: sum(getattr(o, name) for o in self.objects) for name in names}
+
+    @property
+    def unreconciled(self) -> list[ObjectOutcome]:
+        """The objects whose outcomes do not add up to their records."""
+        return [o for o in self.objects if not o.reconciled]
+
+
+def ingest(
+    spark: SparkSession,
+    lake: str,
+    landing_root: str,
+    channel: Channel,
+    day: str,
+    received_at: datetime,
+    workers: int = 1,
+    default_region: str = "US",
+) -> IngestReport:
+    """Ingest what landed for `channel` and `day` (YYYY-MM-DD) and is not in the lake yet.
+
+    `received_at` is now: objects without a day of their own are taken if it falls on `day`
+    (UTC), and no message counts as received after it. `workers` processes parse where the input
+    is large. Idempotent, and safe beside other runs on the same lake. Raises `commit.Conflict`
+    if other runs kept getting in the way.
+    """
+    report = IngestReport(channel, day)
+    request = _Request(lake, landing_root, channel, day, received_at, workers, default_region)
+    settled: set[str] = set()
+    while True:
+        try:
+            parsed = _ingest_batch(spark, request, settled)
+        except _Overtaken:
+            continue
+        if parsed is None:
+            break
+        report.ingested += len(parsed.entries)
+        report.unchanged += len(parsed.unchanged)
+        report.unreadable |= parsed.unreadable
+        settled.update(parsed.unchanged, parsed.unreadable)
+    index.catch_up(lake, channel)
+    report.objects = outcomes(spark, lake, channel, day)
+    report.version = tables.version(lake, ledger.raw_table(channel))
+    return report
+
+
+@dataclass(frozen=True)
+class _Request:
+    lake: str
+    landing: str
+    channel: Channel
+    day: str
+    received_at: datetime
+    workers: int
+    default_region: str
+
+    @property
+    def table(self) -> str:
+        return ledger.raw_table(self.channel)
+
+
+class _Overtaken(Exception):
+    """Another run has ingested some of the same objects; decide again which are unseen."""
+
+
+def _ingest_batch(spark: SparkSession, request: _Request, settled: set[str]) -> Parsed | None:
+    """Ingest up to a batch of unseen objects in one commit; None if there are none."""
+    # The snapshot comes before the ledger is read: a commit between the two is a conflict.
+    snapshot = commit.ensure(request.lake, request.table)
+    index.catch_up(request.lake, request.channel)
+    objects, known = _unseen(request, settled)
+    if not objects:
+        return None
+    with _staging(request.lake, request.table) as staging:
+        task = ParseTask(
+            landing=request.landing,
+            staging=staging,
+            channel=request.channel,
+            day=request.day,
+            received_at=request.received_at,
+            default_region=request.default_region,
+            objects=tuple(objects),
+            known=known,
+        )
+        parsed = parse_objects(task, request.workers)
+        if not parsed.entries:
+            return parsed
+        for table in ("quarantine", "channel_events"):
+            _commit_beside(request, table, parsed)
+        files = _transform(spark, request, parsed.files["messages"])
+    _commit_rows(request, snapshot, files, parsed, known)
+    return parsed
+
+
+def _commit_rows(
+    request: _Request,
+    snapshot: DeltaTable,
+    files: list[commit.DataFile],
+    parsed: Parsed,
+    known: Digests,
+) -> None:
+    """Commit rows and ledger entries together: from here on the objects are ingested.
+
+    After a conflict with a run that took other objects the same files are committed again;
+    `_Overtaken` if it took some of these.
+    """
+    latest = [snapshot]
+
+    def attempt() -> None:
+        try:
+            commit.commit(
+                latest[0],
+                files,
+                transaction=_next(latest[0], request),
+                metadata=ledger.metadata(parsed.entries),
+            )
+        except commit.Conflict:
+            latest[0] = commit.ensure(request.lake, request.table)
+            ledger.catch_up(request.lake, request.channel)
+            undated = [e.path for e in parsed.entries if not _is_dated(request, e)]
+            now = _digests(_known(request, undated))
+            if any(now.get(e.path) != known.get(e.path) for e in parsed.entries):
+                commit.discard(request.lake, request.table, files)
+                raise _Overtaken from None
+            raise
+
+    commit.retrying(attempt)
+
+
+def _next(snapshot: DeltaTable, request: _Request) -> tuple[str, int]:
+    """The transaction by which two runs that ingest one channel notice each other."""
+    name = f"ingest/{request.channel}"
+    return name, (snapshot.transaction_version(name) or 0) + 1
+
+
+def _unseen(request: _Request, settled: set[str]) -> tuple[list[landing.LandedObject], Digests]:
+    """Return a batch of objects that the ledger does not know, and the digests of known paths."""
+    found = landing.dated_objects(request.landing, request.channel, request.day)
+    undated: list[landing.LandedObject] = []
+    if request.received_at.astimezone(UTC).date().isoformat() == request.day:
+        undated = landing.undated_objects(request.landing, request.channel)
+    known = _known(request, [landed.path for landed in undated])
+    found += undated
+    batch: list[landing.LandedObject] = []
+    size = 0
+    for landed in found:
+        if landed.path in settled or landed.etag in _etags(known, landed.path):
+            continue
+        if batch and (len(batch) >= _BATCH_OBJECTS or size + landed.size > _BATCH_BYTES):
+            break
+        batch.append(landed)
+        size += landed.size
+    return batch, _digests(known)
+
+
+def _known(request: _Request, undated: list[str]) -> Known:
+    """What the ledger knows of the day's own objects and of these undated ones, by path."""
+    known = ledger.known_objects(request.lake, request.channel, day=request.day)
+    if undated:
+        known |= ledger.known_objects(request.lake, request.channel, paths=undated)
+    return known
+
+
+def _digests(known: Known) -> Digests:
+    return {path: frozenset(row["sha256"] for row in rows) for path, rows in known.items()}
+
+
+def _etags(known: Known, path: str) -> set[str]:
+    return {row["etag"] for row in known.get(path, ())}
+
+
+def _is_dated(request: _Request, entry: ledger.Entry) -> bool:
+    return entry.path.startswith(f"{request.channel}/{request.day}/")
+
+
+@contextmanager
+def _staging(lake: str, table: str) -> Iterator[str]:
+    """A folder beside the tables, which every worker reaches; gone when the batch is done."""
+    address = f"{lake.rstrip('/')}/.staging/{table}-{uuid.uuid4().hex}"
+    system, path = tables.filesystem(address)
+    system.create_dir(path, recursive=True)
+    try:
+        yield address if "://" in address else path
+    finally:
+        if system.get_file_info(path).type != fs.FileType.NotFound:
+            system.delete_dir(path)
+
+
+def _commit_beside(request: _Request, table: str, parsed: Parsed) -> None:
+    """Commit the batch's quarantined records or events, each object's at most once.
+
+    None of the batch's objects is in the ledger, so rows of theirs that are in `table` already
+    come from a run that was killed. They stay if they are what this run would write, and go if
+    the object has changed, or counts for another day, since.
+    """
+    rows = staged_rows(parsed.files[table], table, request.day)
+    digests = {entry.raw_uri: entry.sha256 for entry in parsed.entries}
+    affected = _among(list(digests))
+    if all(_is_dated(request, entry) for entry in parsed.entries):
+        # Objects in a day's folder count for that day in every run: the others need no look.
+        affected &= pc.field("arrival_day") == request.day
+
+    def attempt() -> None:
+        snapshot = commit.ensure(request.lake, table)
+        present = tables.read(
+            request.lake,
+            table,
+            ["raw_uri", "object_sha256", "arrival_day"],
+            affected,
+            version=snapshot.version(),
+        ).to_pylist()
+        same, stale = set(), set()
+        for row in present:
+            uri, day = row["raw_uri"], row["arrival_day"]
+            written = row["object_sha256"] == digests[uri] and day == request.day
+            (same if written else stale).add((uri, day))
+        files, remove = [], []
+        for day in sorted({day for _, day in stale}):
+            uris = [uri for uri, at in stale if at == day]
+            kept = ~_among(uris)
+            changed = commit.filter_partition(
+                snapshot, request.lake, table, {"arrival_day": day}, kept
+            )
+            files += changed.add
+            remove += changed.remove
+        fresh = rows.filter(~_among([uri for uri, _ in same]))
+        files += commit.write(request.lake, table, fresh)
+        if files or remove:
+            commit.commit(snapshot, files, remove=remove, transaction=_next(snapshot, request))
+
+    commit.retrying(attempt)
+
+
+def _among(uris: list[str]) -> ds.Expression:
+    return pc.field("raw_uri").isin(pa.array(uris, pa.string()))
+
+
+def _transform(
+    spark: SparkSession, request: _Request, staged: Sequence[str]
+) -> list[commit.DataFile]:
+    """Have the engine write the batch's message rows below the channel table, in order."""
+    if not staged:
+        return []
+    columns = [name for name in RAW.names if name != "arrival_day"]
+    frame = read_files(spark, list(staged), request.table, columns)
+    partition = {"arrival_day": request.day}
+    folder = f"{commit.partition_path(partition)}{uuid.uuid4().hex}"
+    count = _row_count(staged)
+    (
+        frame.orderBy("raw_uri", "raw_ordinal")
+        .coalesce(max(1, -(-count // _ROWS_A_FILE)))
+        .write.mode("error")
+        .parquet(f"{tables.location(request.lake, request.table)}/{folder}")
+    )
+    files = commit.describe(request.lake, request.table, folder, partition)
+    written = sum(file.rows for file in files)
+    if written != count:
+        raise RuntimeError(
+            f"{request.table}: {count} rows were parsed and the engine wrote {written}; "
+            "nothing was committed"
+        )
+    return files
+
+
+def _row_count(files: Sequence[str]) -> int:
+    total = 0
+    for file in files:
+        system, path = tables.filesystem(file)
+        total += pq.read_metadata(path, filesystem=system).num_rows
+    return total
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Ingest one channel's day from a command line, such as `spark-submit`'s; prints counts."""
+    parser = argparse.ArgumentParser(description="Ingest landing objects into a channel table")
+    parser.add_argument("--lake", required=True)
+    parser.add_argument("--landing", required=True)
+    parser.add_argument("--channel", required=True, choices=CHANNELS)
+    parser.add_argument("--day", required=True, help="YYYY-MM-DD")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--default-region", default="US")
+    given = parser.parse_args(arguments)
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName(f"pax ingest {given.channel} {given.day}").getOrCreate()
+    report = ingest(
+        spark,
+        given.lake,
+        given.landing,
+        cast(Channel, given.channel),
+        given.day,
+        datetime.now(UTC),
+        given.workers,
+        given.default_region,
+    )
+    print(json.dumps(asdict(report)))
+
+
+if __name__ == "__main__":
+    main()

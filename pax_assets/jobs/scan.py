@@ -1,0 +1,90 @@
+"""A Delta table as a Spark DataFrame, on engines that have no Delta reader.
+
+No Delta jar is needed anywhere: the log is read by `deltalake`, which says which Parquet files a
+snapshot has, and the engine reads those. The schema is always given, so that a file written
+before a column existed reads as null and an empty table has its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pax_assets.lake import tables
+from pax_assets.lake.schemas import SCHEMAS, partition_columns
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_TYPES = {
+    pa.string(): "string",
+    pa.int64(): "bigint",
+    pa.int32(): "int",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+    pa.binary(): "binary",
+    pa.timestamp("us", tz="UTC"): "timestamp",
+}
+
+
+def scan(
+    spark: SparkSession,
+    lake: str,
+    table: str,
+    columns: Sequence[str],
+    partitions: Sequence[str] | None = None,
+) -> DataFrame:
+    """Return `columns` of `table`; of the given values of its partition column only, if any.
+
+    The partition column is among the result's columns only where exactly one partition is asked
+    for: it is not in the files.
+    """
+    schema = SCHEMAS[table]
+    keys = partition_columns(table, schema)
+    inside = [c for c in columns if c not in keys]
+    frame = read_files(spark, _files(lake, table, keys, partitions), table, inside)
+    for key in set(columns) & set(keys):
+        if partitions is None or len(partitions) != 1:
+            raise ValueError(f"{table}.{key} can be had of one partition at a time")
+        from pyspark.sql import functions as F  # noqa: N812
+
+        frame = frame.withColumn(key, F.lit(partitions[0]))
+    return frame.select(*columns)
+
+
+def read_files(
+    spark: SparkSession, files: Sequence[str], table: str, columns: Sequence[str]
+) -> DataFrame:
+    """Return `columns` of Parquet files that have (a part of) the columns of `table`."""
+    chosen = pa.schema([SCHEMAS[table].field(c) for c in columns])
+    if not files:
+        return spark.createDataFrame([], ddl(chosen))
+    return spark.read.schema(ddl(chosen)).parquet(*files)
+
+
+def _files(
+    lake: str, table: str, keys: Sequence[str], partitions: Sequence[str] | None
+) -> list[str]:
+    snapshot = tables.open_table(lake, table)
+    if snapshot is None or partitions == []:
+        return []
+    return [
+        path
+        for path, values in tables.files(lake, table, snapshot).items()
+        if partitions is None or values[keys[0]] in partitions
+    ]
+
+
+def ddl(schema: pa.Schema) -> str:
+    """Return a Spark schema string with the columns and types of an Arrow schema."""
+    return ", ".join(f"`{field.name}` {_sql_type(field.type)}" for field in schema)
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"array<{_sql_type(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(f'`{f.name}`: {_sql_type(f.type)}' for f in kind)}>"
+    return _TYPES[kind]

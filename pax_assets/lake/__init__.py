@@ -1,0 +1,27 @@
+"""The lake: Delta tables of messages and what was made of them, on a directory or on S3.
+
+`read` is the public way in; it needs no Spark. Writers go through `commit`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pax_assets.lake.content import content_hash
+    from pax_assets.lake.tables import read
+
+__all__ = ["content_hash", "read"]
+
+
+def __getattr__(name: str) -> object:
+    # Dagster loads `lake.artifacts` with the definitions; Arrow and Delta can wait for a run.
+    if name == "read":
+        from pax_assets.lake.tables import read
+
+        return read
+    if name == "content_hash":
+        from pax_assets.lake.content import content_hash
+
+        return content_hash
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

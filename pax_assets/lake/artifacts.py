@@ -1,0 +1,116 @@
+"""Directories that an asset produces (datasets, models, ONNX graphs), kept by content.
+
+A model overwritten in place cannot be rolled back to, and a reader may see half of it. Here a
+directory is named after a hash of its content, written aside and moved into place, and a small
+pointer file says which one is current. Publishing the same content twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+class MissingArtifact(FileNotFoundError):
+    """An artifact that was never published; the message names the asset to materialize."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published directory: `version` is the hash of its identity files (32 hex digits)."""
+
+    key: str
+    version: str
+    path: Path
+
+
+def directory_hash(folder: Path, identity: Sequence[str] = ("**/*",)) -> str:
+    """Hash names and bytes of the files that match the glob patterns `identity`.
+
+    Raises `ValueError` when nothing matches: a version of nothing would name everything.
+    """
+    files = sorted({f for pattern in identity for f in folder.glob(pattern) if f.is_file()})
+    if not files:
+        raise ValueError(f"{folder} holds no file that matches {', '.join(identity)}")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        digest.update(b"\0")
+    return digest.hexdigest()[:32]
+
+
+class ArtifactStore:
+    """The artifacts of one lake, below `<lake>/<key>/<version>/`."""
+
+    def __init__(self, lake: str) -> None:
+        if "://" in lake:
+            raise ValueError(
+                f"artifacts need a directory lake, and this one is {lake}; set PAX_LAKE to a "
+                "folder that every machine of the run can reach"
+            )
+        self._root = Path(lake)
+
+    def publish(self, key: str, folder: Path, identity: Sequence[str] = ("**/*",)) -> Artifact:
+        """Copy `folder` into the store and make it the current artifact of `key`.
+
+        `identity` are the glob patterns of the files that make the version: leave out those
+        that differ between equal results, such as timings and lineage. If that version is
+        already there, its files are replaced only where they are not part of its identity.
+        """
+        version = directory_hash(folder, identity)
+        target = self._root / key / version
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.parent / f".{version}.{uuid.uuid4().hex}"
+        shutil.copytree(folder, aside)
+        if target.exists():
+            for file in (f for f in aside.rglob("*") if f.is_file()):
+                destination = target / file.relative_to(aside)
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(destination)
+            shutil.rmtree(aside)
+        else:
+            aside.rename(target)
+        self._point(key, version)
+        return Artifact(key, version, target)
+
+    def current(self, key: str) -> Artifact:
+        """The artifact published last; `MissingArtifact` when there is none."""
+        pointer = self._root / key / "current.json"
+        try:
+            version = json.loads(pointer.read_text())["version"]
+        except FileNotFoundError:
+            raise MissingArtifact(
+                f"there is no {key} in the lake {self._root}: materialize the asset {key} first"
+            ) from None
+        path = self._root / key / version
+        if not path.is_dir():
+            raise MissingArtifact(
+                f"{pointer} names version {version}, but {path} is gone: materialize {key} again"
+            )
+        return Artifact(key, version, path)
+
+    def version(self, key: str, version: str) -> Artifact:
+        """A former artifact of `key`; `MissingArtifact` when it is not in the store."""
+        path = self._root / key / version
+        if not path.is_dir():
+            raise MissingArtifact(f"the lake {self._root} holds no version {version} of {key}")
+        return Artifact(key, version, path)
+
+    def _point(self, key: str, version: str) -> None:
+        pointer = self._root / key / "current.json"
+        aside = pointer.with_name(f".current.{uuid.uuid4().hex}")
+        aside.write_text(
+            json.dumps({"version": version, "published_at": datetime.now(UTC).isoformat()})
+        )
+        aside.replace(pointer)

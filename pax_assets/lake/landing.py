@@ -1,0 +1,121 @@
+"""What has landed: immutable objects in the providers' own formats, by channel and day.
+
+`<landing>/<channel>/<YYYY-MM-DD>/…/<object>` belongs to that day. Whatever else lies below
+`<channel>/` has no day of its own and counts for the day on which it is first seen. Half-written
+and hidden files are not objects yet: uploaders rename when they are done.
+
+Objects are named by their path below the landing root (`sms/2026-01-05/a.json`), so that a lake
+keeps its meaning when its landing folder is moved or mounted elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import fs
+
+from pax_assets.lake.tables import filesystem, read
+from pax_assets.messages.message import CHANNELS
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
+
+
+@dataclass(frozen=True, slots=True)
+class LandedObject:
+    """An object as the listing shows it; `path` is relative to the landing root."""
+
+    path: str
+    size: int
+    modified_at: datetime
+    day: str | None
+
+    @property
+    def etag(self) -> str:
+        """Changes whenever the object was written again, with other bytes or the same."""
+        return f"{self.size}-{int(self.modified_at.timestamp() * 1_000_000)}"
+
+
+def dated_objects(landing: str, channel: str, day: str) -> list[LandedObject]:
+    """Return the objects of `channel` that lie in the folder of `day`, by path."""
+    return list(_below(landing, f"{channel}/{day}", day))
+
+
+def undated_objects(landing: str, channel: str) -> list[LandedObject]:
+    """Return the objects of `channel` that lie in no day's folder, by path."""
+    system, root = filesystem(landing)
+    found: list[LandedObject] = []
+    for info in _list(system, f"{root}/{channel}", recursive=False):
+        if info.type == fs.FileType.File:
+            found.append(_landed(info, root, None))
+        elif not _day(info.base_name):
+            found.extend(_below(landing, f"{channel}/{info.base_name}", None))
+    return sorted(found, key=lambda landed: landed.path)
+
+
+def landing_days(lake: str, landing: str) -> list[str]:
+    """Return the arrival days that have objects, in order.
+
+    An object without a day of its own counts for the day that the ledger remembers, or for
+    today if no run has seen it yet.
+    """
+    system, root = filesystem(landing)
+    days: set[str] = set()
+    for channel in CHANNELS:
+        for info in _list(system, f"{root}/{channel}", recursive=False):
+            if _day(info.base_name) and any(_below(landing, f"{channel}/{info.base_name}", None)):
+                days.add(info.base_name)
+        undated = [landed.path for landed in undated_objects(landing, channel)]
+        if undated:
+            among = pc.field("path").isin(pa.array(undated, pa.string()))
+            known = read(lake, "ledger", ["path", "arrival_day"], among).to_pylist()
+            days.update(row["arrival_day"] for row in known)
+            if {row["path"] for row in known} != set(undated):
+                days.add(datetime.now(UTC).date().isoformat())
+    return sorted(days)
+
+
+def read_object(landing: str, path: str) -> bytes:
+    """Return the bytes of the object at `path` below the landing root; raises `OSError`."""
+    system, root = filesystem(landing)
+    with system.open_input_file(f"{root}/{path}") as stream:
+        return stream.readall()
+
+
+def _below(landing: str, folder: str, day: str | None) -> Iterator[LandedObject]:
+    system, root = filesystem(landing)
+    found = [
+        _landed(info, root, day)
+        for info in _list(system, f"{root}/{folder}", recursive=True)
+        if info.type == fs.FileType.File
+    ]
+    yield from sorted(found, key=lambda landed: landed.path)
+
+
+def _list(system: fs.FileSystem, folder: str, *, recursive: bool) -> Iterator[fs.FileInfo]:
+    selector = fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
+    for info in system.get_file_info(selector):
+        parts = info.path[len(folder) :].strip("/").split("/")
+        hidden = any(part.startswith((".", "_")) for part in parts)
+        if not hidden and not info.base_name.lower().endswith(_UNFINISHED):
+            yield info
+
+
+def _landed(info: fs.FileInfo, root: str, day: str | None) -> LandedObject:
+    modified = datetime.fromtimestamp(info.mtime_ns // 1000 / 1_000_000, UTC)
+    return LandedObject(info.path[len(root) :].lstrip("/"), info.size, modified, day)
+
+
+def _day(name: str) -> bool:
+    if not _DAY.match(name):
+        return False
+    try:
+        date.fromisoformat(name)
+    except ValueError:
+        return False
+    return True

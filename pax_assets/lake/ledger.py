@@ -1,0 +1,146 @@
+"""Which landing objects are in the lake, with what they held: an object is ingested once.
+
+The truth is in the metadata of the commit that added an object's rows: rows and entry land
+together or not at all. The log of a Delta table is cleaned up after some weeks, though, so the
+entries are copied into a table of their own (`catch_up`), each exactly once: the copy carries, as
+a named transaction, the version of the channel table up to which it reaches.
+"""
+
+# pyarrow.compute makes its functions when it is imported; a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from pax_assets.lake import commit, tables
+from pax_assets.lake.schemas import LEDGER
+
+METADATA_KEY = "pax.ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One ingested object. `messages` counts its message records, duplicates included."""
+
+    path: str
+    raw_uri: str
+    etag: str
+    sha256: str
+    size: int
+    arrival_day: str
+    first_seen: datetime
+    records: int
+    messages: int
+    channel_events: int
+    quarantined: int
+
+
+def raw_table(channel: str) -> str:
+    """Return the name of the channel's table."""
+    return f"raw_{channel}"
+
+
+def metadata(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return what the commit that adds the objects' rows must carry."""
+    rows = [{**asdict(e), "first_seen": e.first_seen.isoformat()} for e in entries]
+    return {METADATA_KEY: json.dumps(rows, separators=(",", ":"))}
+
+
+def catch_up(lake: str, channel: str) -> int | None:
+    """Copy what the channel table's commits say about objects into the table `ledger`.
+
+    Returns the version of the channel table up to which the ledger reaches, None if there is no
+    such table. Safe to run at any time, from several processes.
+    """
+    name = raw_table(channel)
+    raw = tables.open_table(lake, name)
+    if raw is None:
+        return None
+    target = raw.version()
+
+    def attempt() -> int:
+        snapshot = commit.ensure(lake, "ledger")
+        reached = snapshot.transaction_version(name)
+        reached = -1 if reached is None else reached
+        if reached >= target:
+            return reached
+        rows = _rows(channel, _commits(raw, after=reached))
+        files = commit.write(lake, "ledger", rows)
+        commit.commit(snapshot, files, transaction=(name, target))
+        return target
+
+    return commit.retrying(attempt)
+
+
+def _commits(raw: DeltaTable, after: int) -> list[tuple[int, list[dict]]]:
+    missing = raw.version() - after
+    history = raw.history(missing)
+    if len(history) < missing:
+        raise RuntimeError(
+            f"{raw.table_uri}: the log of versions {after + 1} to "
+            f"{raw.version() - len(history)} was cleaned up before the ledger was caught up; "
+            "restore those log files, or rebuild the ledger from the table's rows"
+        )
+    return [
+        (info["version"], json.loads(info[METADATA_KEY]))
+        for info in history
+        if METADATA_KEY in info
+    ]
+
+
+def _rows(channel: str, commits: list[tuple[int, list[dict]]]) -> pa.Table:
+    rows = [
+        {
+            **entry,
+            "channel": channel,
+            "first_seen": datetime.fromisoformat(entry["first_seen"]).astimezone(UTC),
+            "raw_version": version,
+        }
+        for version, entries in commits
+        for entry in entries
+    ]
+    return pa.Table.from_pylist(rows, schema=LEDGER)
+
+
+def known_objects(
+    lake: str, channel: str, *, day: str | None = None, paths: list[str] | None = None
+) -> dict[str, list[Mapping[str, str]]]:
+    """Return, by path, what the ledger knows of a day's objects or of those at `paths`.
+
+    Each object has `etag`, `sha256` and `raw_uri`; a path has several where its object was
+    replaced. Call `catch_up` first.
+    """
+    chosen = pc.field("channel") == channel
+    if day is not None:
+        chosen &= pc.field("arrival_day") == day
+    if paths is not None:
+        chosen &= pc.field("path").isin(pa.array(paths, pa.string()))
+    known: dict[str, list[Mapping[str, str]]] = {}
+    rows = tables.read(lake, "ledger", ["path", "etag", "sha256", "raw_uri"], chosen)
+    for row in rows.to_pylist():
+        known.setdefault(row["path"], []).append(row)
+    return known
+
+
+def entries(lake: str, channel: str, day: str) -> list[dict]:
+    """Return the ledger's rows of one channel and day, by `raw_uri`."""
+    chosen = (pc.field("channel") == channel) & (pc.field("arrival_day") == day)
+    return tables.read(lake, "ledger", filter=chosen).sort_by("raw_uri").to_pylist()
+
+
+def totals(lake: str) -> dict[str, int]:
+    """Return `objects`, `records`, `messages`, `channel_events` and `quarantined` of the lake.
+
+    `messages` counts message records, duplicates included.
+    """
+    counted = ["records", "messages", "channel_events", "quarantined"]
+    rows = tables.read(lake, "ledger", counted)
+    sums = {name: pc.sum(rows[name]).as_py() or 0 for name in counted}
+    return {"objects": rows.num_rows, **sums}

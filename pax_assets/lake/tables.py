@@ -1,0 +1,164 @@
+"""Opening and reading Delta tables, wherever the lake lies.
+
+Readers should not have to know whether a table was ever written: a day without mail is normal, and
+so is a fresh lake. `read` therefore answers with an empty table of the right columns where a
+missing table would otherwise be every caller's special case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from pyarrow import fs
+
+from pax_assets.lake.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
+# What object_store and pyarrow understand, and nothing else of the environment.
+_S3_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ALLOW_HTTP",
+)
+
+
+_PATTERNS = frozenset("#%?*[]{}\\")
+
+
+class UnknownTable(LookupError):
+    """A table that is neither in the lake nor in `schemas.SCHEMAS`."""
+
+
+def location(lake: str, table: str) -> str:
+    """Return where `table` lies: a directory or an `s3://` address.
+
+    Raises `ValueError` for a lake whose name engines would read as a pattern or as an escape.
+    """
+    if odd := _PATTERNS & set(lake):
+        raise ValueError(
+            f"the lake {lake!r} has {' '.join(sorted(odd))} in its name, which engines take for a "
+            "pattern or an escape: set PAX_LAKE to a folder without"
+        )
+    return f"{lake.rstrip('/')}/{table}"
+
+
+def storage_options(lake: str) -> dict[str, str] | None:
+    """Return what `deltalake` needs to reach `lake`: None for a directory."""
+    if "://" not in lake:
+        return None
+    return {name: os.environ[name] for name in _S3_VARIABLES if os.environ.get(name)}
+
+
+def filesystem(address: str) -> tuple[fs.FileSystem, str]:
+    """Return the pyarrow filesystem of a directory or `s3://` address, and the path in it."""
+    if "://" in address:
+        return fs.FileSystem.from_uri(address)
+    return fs.LocalFileSystem(), str(Path(address).resolve())
+
+
+def exists(lake: str, table: str) -> bool:
+    """Whether `table` has ever been committed to."""
+    return DeltaTable.is_deltatable(location(lake, table), storage_options(lake))
+
+
+def open_table(lake: str, table: str, version: int | None = None) -> DeltaTable | None:
+    """Return a snapshot of `table` (the newest, or `version`), or None if it does not exist.
+
+    The snapshot does not move: open again to see later commits.
+    """
+    if not exists(lake, table):
+        return None
+    return DeltaTable(location(lake, table), version=version, storage_options=storage_options(lake))
+
+
+def version(lake: str, table: str) -> int | None:
+    """Return the newest Delta version of `table`, or None if it does not exist."""
+    snapshot = open_table(lake, table)
+    return None if snapshot is None else snapshot.version()
+
+
+def empty(table: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return no rows of `table`; raises `UnknownTable` where its columns are not known."""
+    if table not in SCHEMAS:
+        raise UnknownTable(
+            f"table {table!r} does not exist in the lake and its columns are not known; "
+            "materialize the asset of that name first"
+        )
+    rows = SCHEMAS[table].empty_table()
+    return rows if columns is None else rows.select(list(columns))
+
+
+def files(lake: str, table: str, snapshot: DeltaTable) -> dict[str, dict[str, str | None]]:
+    """Return a snapshot's data files (full paths) with the values of their partition columns."""
+    # `DeltaTable.file_uris` percent-encodes local paths, and engines then find no file, or fail.
+    root = location(lake, table)
+    keys = snapshot.metadata().partition_columns
+    return {
+        f"{root}/{unquote(file['path'])}": {key: file[f"partition.{key}"] for key in keys}
+        for file in pa.table(snapshot.get_add_actions(flatten=True)).to_pylist()
+    }
+
+
+def dataset(lake: str, table: str, snapshot: DeltaTable) -> ds.Dataset:
+    """Return a snapshot's files as a pyarrow dataset.
+
+    Arrow's own filesystem does the reading. `DeltaTable.to_pyarrow_dataset` reads through Python
+    callbacks on Arrow's threads, and about one process in thirty then aborted while it ended.
+    """
+    # Imports pandas, which nothing else here needs.
+    import pyarrow.dataset as ds
+
+    address = location(lake, table)
+    system, root = filesystem(address)
+    schema = pa.schema(snapshot.schema().to_arrow())
+    form = ds.ParquetFileFormat()
+    fragments = [
+        form.make_fragment(root + path[len(address) :], system, _holds(values))
+        for path, values in files(lake, table, snapshot).items()
+    ]
+    return ds.FileSystemDataset(fragments, schema, form, system)
+
+
+def _holds(values: dict[str, str | None]) -> ds.Expression:
+    expression = pc.scalar(True)
+    for key, value in values.items():
+        field = pc.field(key)
+        expression &= field.is_null() if value is None else field == value
+    return expression
+
+
+def read(
+    lake: str,
+    table: str,
+    columns: list[str] | None = None,
+    filter: ds.Expression | None = None,  # noqa: A002
+    *,
+    version: int | None = None,
+) -> pa.Table:
+    """Read `table` as Arrow: the given columns of the rows that `filter` keeps.
+
+    A filter on the partition column (`arrival_day`) opens only those partitions' files. `version`
+    reads the table as it was. Rows come in no particular order. Timestamps are microseconds UTC.
+    A known table that was never written gives no rows; an unknown one raises `UnknownTable`.
+    """
+    snapshot = open_table(lake, table, version)
+    if snapshot is None:
+        return empty(table, columns)
+    rows = dataset(lake, table, snapshot).to_table(columns=columns, filter=filter)
+    if table not in SCHEMAS:
+        return rows
+    known = SCHEMAS[table]
+    wanted = columns or [name for name in known.names if name in rows.column_names]
+    return rows.select(wanted).cast(pa.schema([known.field(name) for name in wanted]))

@@ -1,0 +1,300 @@
+"""Batch scoring: each message of a day is scored once, whatever happened before and between.
+
+The bookkeeping is tested with a runtime whose answers are known; the last tests use an ONNX
+artifact through the real runtime, and compare the tables with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from pax_assets.inference.runtime import Runtime
+from pax_assets.jobs import insight_tables, score
+from pax_assets.jobs.insight_tables import (
+    ENTITIES,
+    EVENTS,
+    FINDINGS,
+    RELATIONS,
+    SCORED,
+    without_scores,
+)
+from pax_assets.jobs.score import Scorer, score_day
+from pax_assets.lake import commit, content_hash, tables
+from pax_assets_tests.bentos.lookup_model import write_lookup_artifact
+from pax_assets_tests.jobs import stub_runtime
+from pax_assets_tests.jobs.message_rows import DAY_1, DAY_2, put_messages
+from pax_assets_tests.jobs.stub_runtime import load_failing, stub_scorer
+
+ALL = (*FINDINGS, SCORED)
+TEXTS = {"a": "Anna at Acme", "b": "Anna meets Ben", "c": "nothing here", "d": ""}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_stub() -> Iterator[None]:
+    stub_runtime.asked.clear()
+    stub_runtime.opened.clear()
+    score._runtime.cache_clear()
+    yield
+    score._runtime.cache_clear()
+
+
+def contents(lake: str) -> dict[str, list[dict]]:
+    """All rows of all tables, in one order."""
+    return {t: sorted(insight_tables.read(lake, t).to_pylist(), key=str) for t in ALL}
+
+
+def versions(lake: str) -> list[int | None]:
+    return [tables.version(lake, t) for t in ALL]
+
+
+def test_entities_events_and_relations_are_rows_with_their_message(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    report = score_day(spark, lake, DAY_1, stub_scorer())
+    assert (report.messages, report.scored, report.removed) == (4, 4, 0)
+    rows = contents(lake)
+    keys = {"model_version": "m1", "arrival_day": DAY_1}
+    assert {(r["message_id"], r["text"], r["type"]) for r in rows[ENTITIES]} == {
+        ("a", "Anna", "person"),
+        ("a", "Acme", "organization"),
+        ("b", "Anna", "person"),
+        ("b", "Ben", "person"),
+    }
+    assert rows[EVENTS] == [
+        {
+            "message_id": "b",
+            "event_id": "v1",
+            "type": "meeting",
+            "text": "meets",
+            "start": 5,
+            "end": 10,
+            "score": 0.8,
+            "arguments": [
+                {"entity_id": "e1", "role": "participant", "score": 0.7},
+                {"entity_id": "e2", "role": "participant", "score": 0.7},
+            ],
+            **keys,
+        }
+    ]
+    assert rows[RELATIONS] == [
+        {
+            "message_id": "a",
+            "head_id": "e1",
+            "tail_id": "e2",
+            "type": "works_for",
+            "score": 0.75,
+            "head_type": "person",
+            "head_text": "Anna",
+            "tail_type": "organization",
+            "tail_text": "Acme",
+            **keys,
+        }
+    ]
+
+
+def test_a_message_without_findings_counts_as_scored(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    score_day(spark, lake, DAY_1, stub_scorer())
+    assert {row["message_id"] for row in contents(lake)[SCORED]} == set(TEXTS)
+    assert sorted(stub_runtime.asked) == sorted(TEXTS.values())
+
+
+def test_a_second_run_scores_nothing_and_commits_nothing(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    score_day(spark, lake, DAY_1, stub_scorer())
+    before, at = contents(lake), versions(lake)
+    stub_runtime.asked.clear()
+    report = score_day(spark, lake, DAY_1, stub_scorer())
+    assert report.scored == 0
+    assert stub_runtime.asked == []
+    assert contents(lake) == before
+    assert versions(lake) == at
+
+
+def test_only_messages_that_are_new_are_scored(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, {"a": TEXTS["a"]})
+    score_day(spark, lake, DAY_1, stub_scorer())
+    stub_runtime.asked.clear()
+    put_messages(lake, DAY_1, TEXTS)
+    assert score_day(spark, lake, DAY_1, stub_scorer()).scored == 3
+    assert sorted(stub_runtime.asked) == sorted(TEXTS[k] for k in "bcd")
+    assert len(contents(lake)[SCORED]) == 4
+
+
+def test_the_runtime_is_opened_once_for_several_days(spark, lake: str) -> None:
+    for day in (DAY_1, DAY_2):
+        put_messages(lake, day, {f"{day} {k}": v for k, v in TEXTS.items()})
+        score_day(spark, lake, day, stub_scorer())
+    assert stub_runtime.opened == [("/models/onnx-of-m1", "fp32", 1)]
+
+
+def test_a_displaced_message_takes_its_findings_along(spark, lake: str, tmp_path: Path) -> None:
+    """Message b is found to have arrived on day 1, after day 2 had been scored with it."""
+    put_messages(lake, DAY_2, {"b": TEXTS["b"], "x": "Carla at Globex"})
+    score_day(spark, lake, DAY_2, stub_scorer())
+    put_messages(lake, DAY_1, {"a": TEXTS["a"], "b": TEXTS["b"]})
+    put_messages(lake, DAY_2, {"x": "Carla at Globex"})
+    score_day(spark, lake, DAY_1, stub_scorer())
+    report = score_day(spark, lake, DAY_2, stub_scorer())
+    assert (report.scored, report.removed) == (0, 1)
+
+    in_order = str(tmp_path / "in_order")
+    put_messages(in_order, DAY_1, {"a": TEXTS["a"], "b": TEXTS["b"]})
+    put_messages(in_order, DAY_2, {"x": "Carla at Globex"})
+    for day in (DAY_1, DAY_2):
+        score_day(spark, in_order, day, stub_scorer())
+    assert contents(lake) == contents(in_order)
+
+
+def test_a_message_with_another_text_is_scored_again(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, {"a": "Anna at Acme", "b": "Anna meets Ben"})
+    score_day(spark, lake, DAY_1, stub_scorer())
+    put_messages(lake, DAY_1, {"a": "now Carla at Globex", "b": "Anna meets Ben"})
+    assert score_day(spark, lake, DAY_1, stub_scorer()).scored == 1
+    rows = contents(lake)
+    assert {r["text"] for r in rows[ENTITIES] if r["message_id"] == "a"} == {"Carla", "Globex"}
+    assert len(rows[SCORED]) == 2
+
+
+def test_a_new_champion_scores_again_and_the_old_answers_stay(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    score_day(spark, lake, DAY_1, stub_scorer("m1"))
+    old = contents(lake)
+    assert score_day(spark, lake, DAY_1, stub_scorer("m2")).scored == 4
+    for table, rows in contents(lake).items():
+        assert [r for r in rows if r["model_version"] == "m1"] == old[table]
+        assert len(rows) == 2 * len(old[table])
+
+
+def test_another_variant_of_the_same_model_replaces_its_answers(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    score_day(spark, lake, DAY_1, stub_scorer("m1", "fp32"))
+    assert score_day(spark, lake, DAY_1, stub_scorer("m1", "int8")).scored == 4
+    scored = contents(lake)[SCORED]
+    assert {row["release"] for row in scored} == {"onnx-of-m1/int8"}
+    assert len(scored) == 4
+
+
+@pytest.mark.parametrize("survives", [1, 2, 3])
+def test_a_crash_between_two_commits_is_put_right_by_the_next_run(
+    spark, lake: str, tmp_path: Path, monkeypatch, survives: int
+) -> None:
+    real, done = commit.commit, []
+
+    def crashing(*args, **kwargs) -> None:
+        if len(done) == survives:
+            raise KeyboardInterrupt
+        done.append(1)
+        real(*args, **kwargs)
+
+    put_messages(lake, DAY_1, {**TEXTS, "gone": "Dmitri at Acme"})
+    score_day(spark, lake, DAY_1, stub_scorer())
+    put_messages(lake, DAY_1, {**TEXTS, "e": "Elif meets Anna", "f": "Elif at Globex"})
+    monkeypatch.setattr(commit, "commit", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        score_day(spark, lake, DAY_1, stub_scorer())
+    monkeypatch.setattr(commit, "commit", real)
+    score_day(spark, lake, DAY_1, stub_scorer())
+
+    unharmed = str(tmp_path / "unharmed")
+    put_messages(unharmed, DAY_1, {**TEXTS, "e": "Elif meets Anna", "f": "Elif at Globex"})
+    score_day(spark, unharmed, DAY_1, stub_scorer())
+    assert contents(lake) == contents(unharmed)
+
+
+def test_a_run_that_another_run_overtook_adds_nothing_twice(spark, lake: str, monkeypatch) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    real, overtaken = score._analyzed, []
+
+    def overtaking(*args):
+        if not overtaken:
+            overtaken.append(True)
+            score_day(spark, lake, DAY_1, stub_scorer())
+        return real(*args)
+
+    monkeypatch.setattr(score, "_analyzed", overtaking)
+    score_day(spark, lake, DAY_1, stub_scorer())
+    rows = contents(lake)
+    assert len(rows[SCORED]) == 4
+    assert len(rows[ENTITIES]) == 4
+
+
+def test_a_day_without_messages_has_no_findings(spark, lake: str) -> None:
+    report = score_day(spark, lake, DAY_1, stub_scorer())
+    assert report.messages == 0
+    assert stub_runtime.opened == []
+    assert all(rows == [] for rows in contents(lake).values())
+
+
+def test_an_error_in_the_worker_changes_no_table_and_leaves_no_files(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    with pytest.raises(Exception, match="cannot be opened"):
+        score_day(spark, lake, DAY_1, Scorer("/models/x", "fp32", "m1", 1, load_failing))
+    assert all(rows == [] for rows in contents(lake).values())
+    assert not list(Path(lake).rglob("_scoring/*"))
+
+
+def test_scores_do_not_count_in_the_data_version(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    score_day(spark, lake, DAY_1, stub_scorer())
+    for table in FINDINGS:
+        rows = insight_tables.read(lake, table)
+        noisy = rows.set_column(
+            rows.column_names.index("score"), "score", pc.add(rows["score"], 1e-6)
+        )
+        assert content_hash(without_scores(noisy)) == content_hash(without_scores(rows))
+        assert content_hash(noisy) != content_hash(rows)
+    events = insight_tables.read(lake, EVENTS)
+    other = events.to_pylist()
+    other[0]["arguments"][0]["role"] = "place"
+    changed = pa.Table.from_pylist(other, schema=events.schema)
+    assert content_hash(without_scores(changed)) != content_hash(without_scores(events))
+
+
+@pytest.fixture(scope="module")
+def lookup_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lookup_artifact(tmp_path_factory.mktemp("lookup") / "onnx")
+
+
+def test_batch_and_runtime_say_the_same_of_difficult_texts(
+    spark, lake: str, lookup_model: Path
+) -> None:
+    texts = {
+        "plain": "Anna meets Ben",
+        "empty": "",
+        "emoji": "👩‍👩‍👧 anna meets 🎉 ben 🏳️‍🌈",
+        "right-to-left": "\u200fדנה meets ben\u200e",
+        "nul and spaces": "anna\x00 \u202f meets\u00a0ben",
+        "long": "anna meets ben " * 700,
+        "one word": "a" * 10_000,
+    }
+    put_messages(lake, DAY_1, texts)
+    score_day(spark, lake, DAY_1, Scorer(str(lookup_model), "fp32", "lookup", 1))
+    rows = contents(lake)
+    runtime = Runtime.load(lookup_model, "fp32", 1)
+    for key, text in texts.items():
+        said = runtime.analyze([text])[0].to_dict()
+        for table, layer in ((ENTITIES, "entities"), (EVENTS, "events")):
+            stored = [r for r in rows[table] if r["message_id"] == key]
+            assert len(stored) == len(said[layer]), (key, layer)
+            for row in stored:
+                assert text[row["start"] : row["end"]] == row["text"]
+        stored = {
+            (r["entity_id"], r["start"], r["end"], r["type"], r["text"])
+            for r in rows[ENTITIES]
+            if r["message_id"] == key
+        }
+        assert stored == {
+            (e["id"], e["start"], e["end"], e["type"], e["text"]) for e in said["entities"]
+        }
+        related = {
+            (r["head_id"], r["tail_id"], r["type"])
+            for r in rows[RELATIONS]
+            if r["message_id"] == key
+        }
+        assert related == {(r["head"], r["tail"], r["type"]) for r in said["relations"]}
+    assert any(r["message_id"] == "plain" for r in rows[RELATIONS])

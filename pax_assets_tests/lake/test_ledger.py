@@ -1,0 +1,109 @@
+"""The ledger and the index: caught up from the channel tables' commits, exactly once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from pax_assets.lake import commit, index, ledger, read
+
+NOW = datetime(2026, 1, 20, tzinfo=UTC)
+DAY = "2026-01-05"
+
+
+def put(lake: str, uri: str, ids: list[str], day: str = DAY) -> None:
+    """Commit one object's rows as an ingestion does."""
+    rows = pa.table(
+        {
+            "message_id": ids,
+            "channel": ["sms"] * len(ids),
+            "raw_uri": [uri] * len(ids),
+            "raw_ordinal": list(range(len(ids))),
+            "arrival_day": [day] * len(ids),
+        }
+    )
+    count = len(ids)
+    entry = ledger.Entry(uri, uri, "etag", "sha", 1, day, NOW, count, count, 0, 0)
+    snapshot = commit.ensure(lake, "raw_sms")
+    files = commit.write(lake, "raw_sms", commit.conform("raw_sms", rows))
+    commit.commit(snapshot, files, metadata=ledger.metadata([entry]))
+
+
+def indexed(lake: str) -> list[tuple[str, str, int]]:
+    rows = read(lake, "message_index").to_pylist()
+    return sorted((r["message_id"], r["raw_uri"], r["raw_ordinal"]) for r in rows)
+
+
+def test_a_lake_without_the_channel_has_nothing_to_catch_up(lake):
+    assert ledger.catch_up(lake, "sms") is None
+    index.catch_up(lake, "sms")
+    assert ledger.totals(lake)["objects"] == 0
+
+
+def test_each_commit_is_copied_exactly_once_however_often_it_is_asked(lake):
+    put(lake, "a", ["0a", "ff"])
+    for _ in range(3):
+        index.catch_up(lake, "sms")
+    put(lake, "b", ["0a"], "2026-01-06")
+    put(lake, "c", [])
+    for _ in range(2):
+        index.catch_up(lake, "sms")
+    assert [row["raw_uri"] for row in ledger.entries(lake, "sms", DAY)] == ["a", "c"]
+    assert indexed(lake) == [("0a", "a", 0), ("0a", "b", 0), ("ff", "a", 1)]
+    assert ledger.totals(lake)["records"] == 3
+
+
+def test_the_index_is_caught_up_even_if_only_the_ledger_was(lake):
+    put(lake, "a", ["0a"])
+    ledger.catch_up(lake, "sms")
+    put(lake, "b", ["0b"])
+    index.catch_up(lake, "sms")
+    assert indexed(lake) == [("0a", "a", 0), ("0b", "b", 0)]
+
+
+def test_other_commits_of_the_channel_table_are_passed_over(lake):
+    put(lake, "a", ["0a"])
+    index.catch_up(lake, "sms")
+    commit.ensure(lake, "raw_sms").optimize.compact()
+    commit.ensure(lake, "raw_sms").alter.set_table_properties({"delta.appendOnly": "false"})
+    put(lake, "b", ["0b"])
+    index.catch_up(lake, "sms")
+    assert indexed(lake) == [("0a", "a", 0), ("0b", "b", 0)]
+
+
+def test_a_log_that_was_cleaned_too_early_is_an_error_and_not_a_gap(lake):
+    put(lake, "a", ["0a"])
+    put(lake, "b", ["0b"])
+    raw = commit.ensure(lake, "raw_sms")
+    raw.create_checkpoint()
+    from pathlib import Path
+
+    for number in (0, 1):
+        Path(lake, "raw_sms", "_delta_log", f"{number:020d}.json").unlink()
+    with pytest.raises(RuntimeError, match="cleaned up before the ledger"):
+        ledger.catch_up(lake, "sms")
+
+
+def test_known_objects_are_found_by_day_and_by_path(lake):
+    put(lake, "sms/2026-01-05/a", ["0a"])
+    put(lake, "sms/loose", ["0b"], "2026-01-06")
+    ledger.catch_up(lake, "sms")
+    assert set(ledger.known_objects(lake, "sms", day=DAY)) == {"sms/2026-01-05/a"}
+    assert set(ledger.known_objects(lake, "sms", paths=["sms/loose", "x"])) == {"sms/loose"}
+    assert ledger.known_objects(lake, "sms", paths=[]) == {}
+    assert ledger.known_objects(lake, "email", day=DAY) == {}
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ([], []),
+        (["0a", "3f"], ["0"]),
+        (["4a", "f0"], ["1", "3"]),
+        (["0", "5", "a", "c"], list("0123")),
+    ],
+)
+def test_ids_lie_in_the_buckets_of_their_first_digit(ids, expected):
+    assert index.buckets(pa.chunked_array([ids], pa.string())) == expected
