@@ -31,7 +31,7 @@ def test_a_small_job_takes_a_fraction_of_a_second_on_a_warm_session(spark):
 
 @pytest.mark.parametrize("setting", ["yarn", "local[x]", "spark://host", "localhost"])
 def test_a_setting_that_names_no_engine_is_refused_with_what_is_allowed(setting):
-    with pytest.raises(ValueError, match="PAX_SPARK.*local"):
+    with pytest.raises(ValueError, match=r"PAX_SPARK.*local"):
         compute.spark_session(setting)
 
 

@@ -1,0 +1,1 @@
+"""The channel tables: every record of every landed object."""

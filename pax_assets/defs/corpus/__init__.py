@@ -1,0 +1,1 @@
+"""Labelled documents and the tokenized dataset made from them."""

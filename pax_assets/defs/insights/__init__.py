@@ -1,0 +1,1 @@
+"""What the released model says of the store: entities, events, relations, and their graph."""

@@ -1,0 +1,1 @@
+"""The Bento and its running deployment."""

@@ -1,0 +1,1 @@
+"""Tests of pax_assets/defs/corpus."""

@@ -1,0 +1,23 @@
+"""The champion stays unless the challenger holds every head."""
+
+import pytest
+
+from pax_assets.defs.model.release import regressions
+
+CHAMPION = {"entity": 0.90, "event": 0.80, "relation": 0.70}
+
+
+@pytest.mark.parametrize(
+    ("challenger", "heads"),
+    [
+        ({}, []),
+        ({"entity": 0.95}, []),
+        ({"entity": 0.8951}, []),
+        ({"entity": 0.8949}, ["entity"]),
+        ({"entity": 0.99, "relation": 0.60}, ["relation"]),
+        ({"entity": 0.0, "event": 0.0, "relation": 0.0}, list(CHAMPION)),
+    ],
+)
+def test_half_a_point_is_the_most_that_a_head_may_lose(challenger, heads) -> None:
+    found = regressions(CHAMPION, CHAMPION | challenger)
+    assert [sentence.split()[0] for sentence in found] == heads

@@ -1,0 +1,1 @@
+"""End to end: the main job as a person runs it, and what stands after it."""

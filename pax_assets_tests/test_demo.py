@@ -1,0 +1,82 @@
+"""The demo fails loudly: it never ends well unless what it promises is true."""
+
+import dagster as dg
+import pytest
+
+from pax_assets import demo
+from pax_assets.demo import DemoFailed, Line
+
+
+@pytest.fixture
+def empty_lake(lake, monkeypatch) -> str:
+    monkeypatch.setenv("PAX_LAKE", lake)
+    return lake
+
+
+def test_an_empty_landing_folder_is_an_error_that_names_it(
+    empty_lake, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("PAX_LANDING", str(tmp_path / "mine"))
+    assert demo.main() == 1
+    assert f"{tmp_path}/mine holds no landing object" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_an_error_and_not_a_traceback(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PAX_EPOCHS", "several")
+    assert demo.main() == 1
+    assert "PAX_EPOCHS" in capsys.readouterr().err
+
+
+def _line(*assets) -> Line:
+    definitions = dg.Definitions(assets=list(assets), executor=dg.in_process_executor)
+    return Line(
+        job=definitions.resolve_implicit_global_asset_job_def(),
+        instance=dg.DagsterInstance.ephemeral(),
+        steps=1,
+    )
+
+
+def test_a_failed_asset_stops_the_line_and_shows_its_error(capsys) -> None:
+    @dg.asset
+    def broken() -> None:
+        raise ValueError("the reason")
+
+    with pytest.raises(DemoFailed, match="broken"):
+        _line(broken).run(["broken"])
+    assert "the reason" in capsys.readouterr().out
+
+
+def test_a_failed_blocking_check_stops_the_line() -> None:
+    @dg.asset(check_specs=[dg.AssetCheckSpec("adds_up", asset="counted", blocking=True)])
+    def counted() -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(check_name="adds_up", passed=False)]
+        )
+
+    with pytest.raises(DemoFailed, match="counted: adds_up"):
+        _line(counted).run(["counted"])
+
+
+def test_a_failed_check_that_only_warns_does_not(capsys) -> None:
+    @dg.asset(check_specs=[dg.AssetCheckSpec("is_small", asset="counted")])
+    def counted() -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion("v7"),
+            metadata={"rows": 3},
+            check_results=[dg.AssetCheckResult(check_name="is_small", passed=False)],
+        )
+
+    line = _line(counted)
+    line.run(["counted"])
+    assert line.materialized["counted"]["rows"] == 3
+    assert line.versions["counted"] == "v7"
+
+
+def test_a_skipped_output_is_not_taken_for_a_materialization() -> None:
+    @dg.multi_asset(specs=[dg.AssetSpec("made"), dg.AssetSpec("skipped", skippable=True)])
+    def two():
+        yield dg.MaterializeResult(asset_key="made")
+
+    line = _line(two)
+    line.run(["made", "skipped"])
+    assert set(line.materialized) == {"made"}
