@@ -261,8 +261,7 @@ def main() -> int:
     """Run the demo; 0 only if everything that it promises is true."""
     # Beta notices of libraries and MLflow's table set-up are no progress.
     warnings.simplefilter("ignore")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         say(run())
     except (DemoFailed, SettingsError) as error:

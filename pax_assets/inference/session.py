@@ -40,4 +40,5 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Return the outputs by name."""
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    outputs = session.run(names, inputs)
+    return {name: np.asarray(out) for name, out in zip(names, outputs, strict=True)}

@@ -119,7 +119,7 @@ def templates(split: Split) -> dict[str, tuple[Template, ...]]:
         elif line.strip() and not line.startswith("#"):
             pattern, _, stated = line.partition(" => ")
             stated = stated or _DEFAULT_RELATION.get(section, "")
-            relations = tuple(m.groups() for m in _RELATION.finditer(stated))
+            relations = tuple((m[1], m[2], m[3]) for m in _RELATION.finditer(stated))
             slots = {m["slot"] for m in _PIECE.finditer(pattern)}
             missing = sorted({s for _, a, b in relations for s in (a, b)} - slots)
             if missing or (section in EVENTS and "<" not in pattern):

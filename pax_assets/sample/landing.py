@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from pax_assets.sample import mail
 from pax_assets.sample.timeline import (
@@ -134,7 +135,7 @@ def _whatsapp(today: list[LandedMessage], before: list[LandedMessage], day: date
     yield f"whatsapp/{day}/webhook-redelivered.json", lines[len(lines) // 3]
 
 
-def _envelope(value: dict[str, object]) -> dict[str, list]:
+def _envelope(value: dict[str, object]) -> dict[str, Any]:
     value = {
         "messaging_product": "whatsapp",
         "metadata": {
@@ -150,7 +151,7 @@ def _envelope(value: dict[str, object]) -> dict[str, list]:
     }
 
 
-def _payload(messages: list[LandedMessage], rng: Random) -> dict[str, list]:
+def _payload(messages: list[LandedMessage], rng: Random) -> dict[str, Any]:
     contact = messages[0].conversation.contact
     number = contact.phone.lstrip("+")
     contacts = [{"profile": {"name": contact.name}, "wa_id": number}]
@@ -173,7 +174,7 @@ def _whatsapp_message(message: LandedMessage, rng: Random) -> dict[str, object]:
     return {**out, "type": "text", "text": {"body": message.text}}
 
 
-def _status(message: LandedMessage, rng: Random) -> dict[str, list]:
+def _status(message: LandedMessage, rng: Random) -> dict[str, Any]:
     status = {
         "id": f"wamid.{rng.getrandbits(128):032X}",
         "status": rng.choice(("sent", "delivered", "read")),
@@ -183,7 +184,7 @@ def _status(message: LandedMessage, rng: Random) -> dict[str, list]:
     return _envelope({"statuses": [status]})
 
 
-def _reaction(message: LandedMessage, rng: Random) -> dict[str, list]:
+def _reaction(message: LandedMessage, rng: Random) -> dict[str, Any]:
     contact = message.conversation.contact
     number = contact.phone.lstrip("+")
     reaction = {
