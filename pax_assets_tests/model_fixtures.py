@@ -24,6 +24,7 @@ TOY_RECIPE = (
     "--no-freeze-embeddings",
     "--batch-tokens=256",
     "--precision=fp32",
+    "--encoder-dropout=0",
 )
 _ROOM = tempfile.TemporaryDirectory(prefix="pax-toy-")
 

@@ -22,7 +22,6 @@ FILE = "tokenizer.json"
 # a token, and a chunk's encodings are dropped before the next one begins.
 CHUNK_CHARACTERS = 200_000
 PAD_NAMES = ("[PAD]", "<pad>", "<|endoftext|>")
-MASK_NAMES = ("[MASK]", "<mask>", "[UNK]", "<unk>")
 
 
 class TokenizerError(ValueError):
@@ -34,14 +33,13 @@ class TextTokenizer:
     """A tokenizer without truncation and padding, and the special tokens around a window.
 
     `prefix` and `suffix` are the ids that the model expects before and after a window, `pad`
-    the id that fills a batch, `mask` the one that hides a word in training.
+    the id that fills a batch.
     """
 
     tokenizer: Tokenizer
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     pad: int
-    mask: int
 
     @classmethod
     def load(cls, folder: Path) -> TextTokenizer:
@@ -69,7 +67,6 @@ class TextTokenizer:
             tuple(probe.ids[: body[0]]),
             tuple(probe.ids[body[-1] + 1 :]),
             int(padding["pad_id"]) if padding else _known_id(tokenizer, PAD_NAMES),
-            _known_id(tokenizer, MASK_NAMES),
         )
 
     @property
@@ -107,9 +104,6 @@ def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _known_id(tokenizer: Tokenizer, names: Sequence[str]) -> int:
-    """Return the id of the first of `names` that the vocabulary has, else 0.
-
-    Neither use depends on the token: padding is masked, and any one token can hide a word.
-    """
+    """Return the id of the first of `names` that the vocabulary has, else 0: padding is masked."""
     ids = (tokenizer.token_to_id(name) for name in names)
     return next((found for found in ids if found is not None), 0)

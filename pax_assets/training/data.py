@@ -8,7 +8,7 @@ whatever their length. The order is a function of seed and epoch alone, on every
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +30,10 @@ class DatasetError(ValueError):
 class LabelledWindow:
     """One row of the dataset, as arrays (L,) and pair arrays (N, 3).
 
-    `body` marks tokens of the text (not special ones), `word_mask` first pieces of words.
+    `word_mask` is 1 on the first pieces of words.
     """
 
     input_ids: np.ndarray
-    body: np.ndarray
     word_mask: np.ndarray
     entity_labels: np.ndarray
     trigger_labels: np.ndarray
@@ -59,7 +58,6 @@ def load_windows(path: Path) -> list[LabelledWindow]:
         windows.append(
             LabelledWindow(
                 np.array(row["input_ids"]),
-                words >= 0,
                 ((words >= 0) & (words != before)).astype(np.int64),
                 np.array(row["entity_labels"]),
                 np.array(row["trigger_labels"]),
@@ -132,27 +130,6 @@ def _with_rows(pairs: list[np.ndarray]) -> torch.Tensor:
     """Return (N, 4): the row of each pair before its three numbers."""
     blocks = [np.insert(block, 0, row, axis=1) for row, block in enumerate(pairs)]
     return torch.from_numpy(np.concatenate(blocks).astype(np.int64))
-
-
-@dataclass(frozen=True, slots=True)
-class TokenNoise:
-    """Hides words from the model in training, so that it learns to read what stands around.
-
-    Names that a small corpus repeats are learnt by heart, and new ones are then not found. A
-    share `rate` of the text's tokens is replaced, half by `mask`, half by tokens of `source`.
-    """
-
-    rate: float
-    mask: int
-    source: np.ndarray
-
-    def apply(self, window: LabelledWindow, random: np.random.Generator) -> LabelledWindow:
-        """Return the window with some tokens replaced; its labels stay."""
-        hit = window.body & (random.random(len(window)) < self.rate)
-        others = random.choice(self.source, size=len(window))
-        masked = random.random(len(window)) < 0.5
-        noise = np.where(masked, self.mask, others)
-        return replace(window, input_ids=np.where(hit, noise, window.input_ids))
 
 
 def shard(

@@ -10,12 +10,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pax_assets.inference.tokenization import TextTokenizer
-from pax_assets.training.data import LabelledWindow, TokenNoise, collate, epoch_batches, shard
+from pax_assets.training.data import LabelledWindow, collate, epoch_batches, shard
 from pax_assets.training.device import Place
 from pax_assets.training.evaluation import autocast
 from pax_assets.training.losses import HEADS, LossModule
@@ -26,7 +24,7 @@ from pax_assets.training.model import MessageModel
 class Recipe:
     """The hyperparameters; `batch_tokens` counts the batch of all processes together."""
 
-    epochs: int = 12
+    epochs: int = 8
     batch_tokens: int = 1024
     encoder_rate: float = 3e-4
     head_rate: float = 1e-3
@@ -34,10 +32,8 @@ class Recipe:
     weight_decay: float = 0.01
     clip: float = 1.0
     freeze_embeddings: bool = True
-    encoder_dropout: float = 0.0
+    encoder_dropout: float = 0.1
     head_dropout: float = 0.1
-    token_noise: float = 0.15
-    freeze_layers: int = 0
     relation_weight: float = 3.0
     argument_weight: float = 2.0
     seed: int = 13
@@ -66,22 +62,15 @@ class Trainer:
         windows: list[LabelledWindow],
         recipe: Recipe,
         place: Place,
-        tokenizer: TextTokenizer,
+        pad: int,
     ) -> None:
         self._windows = windows
         self._lengths = [len(window) for window in windows]
         self._recipe = recipe
         self._place = place
-        self._pad = tokenizer.pad
-        self._noise = TokenNoise(
-            recipe.token_noise,
-            tokenizer.mask,
-            np.concatenate([w.input_ids[w.body] for w in windows]),
-        )
+        self._pad = pad
         self.model = model.to(place.device)
         model.encoder.get_input_embeddings().requires_grad_(not recipe.freeze_embeddings)
-        for layer in encoder_layers(model.encoder)[: recipe.freeze_layers]:
-            layer.requires_grad_(False)
         for module in model.encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = recipe.encoder_dropout
@@ -114,10 +103,10 @@ class Trainer:
             self._optimizer, lambda step: _rate(step, steps, recipe.warm_up)
         )
         for epoch, batches in enumerate(plan, start=1):
-            yield epoch, self._epoch(epoch, batches, schedule)
+            yield epoch, self._epoch(batches, schedule)
 
     def _epoch(
-        self, epoch: int, batches: list[list[int]], schedule: torch.optim.lr_scheduler.LambdaLR
+        self, batches: list[list[int]], schedule: torch.optim.lr_scheduler.LambdaLR
     ) -> EpochLoss:
         started = time.monotonic()
         self._losses.train()
@@ -125,10 +114,7 @@ class Trainer:
         totals = torch.zeros(2, len(HEADS), device=self._place.device)
         tokens = 0
         place = self._place
-        # the same noise on every process: each window's depends on seed and epoch alone
-        random = np.random.default_rng((self._recipe.seed, epoch))
-        windows = [self._noise.apply(window, random) for window in self._windows]
-        for batch in shard(windows, batches, place.rank, place.world, self._pad):
+        for batch in shard(self._windows, batches, place.rank, place.world, self._pad):
             tokens += batch.input_ids.numel()
             with autocast(place.device, place.bf16):
                 sums, counts = self._losses(batch.to(place.device))
@@ -160,12 +146,6 @@ class Trainer:
                 totals += torch.stack(losses(batch.to(self._place.device)))
         heads = _means(totals)
         return EpochLoss(sum(heads.values()), heads, time.monotonic() - started, tokens)
-
-
-def encoder_layers(encoder: nn.Module) -> list[nn.Module]:
-    """Return the encoder's layers from the bottom up: its longest list of modules."""
-    lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=len, default=()))
 
 
 def optimizer(model: MessageModel, recipe: Recipe) -> torch.optim.AdamW:

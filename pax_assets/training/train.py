@@ -94,7 +94,7 @@ def train(
         raise DatasetError(f"{dataset}/train.parquet has no rows: nothing to learn from")
     tokenizer = TextTokenizer.load(dataset)
     model = artifact.build(resolve(encoder), scheme, HeadsConfig(dropout=recipe.head_dropout))
-    trainer = Trainer(model, windows, recipe, where, tokenizer)
+    trainer = Trainer(model, windows, recipe, where, tokenizer.pad)
     report.line(
         f"training on {where.world} x {where.device.type} "
         f"({torch.get_num_threads()} threads, {'bf16' if where.bf16 else 'fp32'}): "

@@ -1,18 +1,23 @@
-"""Real mails, texts and payloads from landing to `messages`: nothing lost, nothing twice."""
+"""Real mails, texts and payloads, from landing to insights: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from pax_assets.defs.insights.assets import insights
+from pax_assets.defs.resources import LakeResource, SparkResource
 from pax_assets.jobs.conversations import update_conversations
 from pax_assets.jobs.features import build_messages
 from pax_assets.jobs.ingest import IngestReport, ingest
 from pax_assets.jobs.participants import update_participants
 from pax_assets.lake import read
+from pax_assets_tests.e2e.conftest import FinishedLine
 from pax_assets_tests.landing_objects import NOW, hashes
 
 DAY = "2026-01-05"
@@ -117,3 +122,47 @@ def test_a_second_run_adds_nothing(spark, reports, lake, landing):
     assert [report.ingested for report in again.values()] == [0, 0, 0]
     assert {c: r.totals for c, r in again.items()} == {c: r.totals for c, r in reports.items()}
     assert hashes(lake) == before
+
+
+@pytest.fixture(scope="module")
+def scored(spark, reports, lake: str, line: FinishedLine) -> dg.ExecuteInProcessResult:
+    """Insights of the real messages, by the model that the demo released."""
+    assert line.exit_code == 0, line.output[-4000:]
+    shutil.copytree(line.lake / "released_model", f"{lake}/released_model")
+    return score(lake)
+
+
+def score(lake: str) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [insights],
+        partition_key=DAY,
+        resources={"lake": LakeResource(root=lake, landing=lake), "spark": SparkResource()},
+    )
+
+
+@pytest.mark.timeout(1200)
+def test_every_real_message_is_scored_once(scored, lake):
+    checks = scored.get_asset_check_evaluations()
+    assert len(checks) == 3
+    assert all(check.passed for check in checks)
+    done = read(lake, "insights/scored", ["message_id"])["message_id"].to_pylist()
+    stored = read(lake, "messages", ["message_id"])["message_id"].to_pylist()
+    assert sorted(done) == sorted(stored)
+
+
+@pytest.mark.timeout(1200)
+def test_what_was_found_stands_in_the_text_where_it_says(scored, lake):
+    stored = read(lake, "messages", ["message_id", "text"]).to_pylist()
+    texts = {row["message_id"]: row["text"] for row in stored}
+    found = read(lake, "insights/entities", ["message_id", "text", "start", "end"]).to_pylist()
+    assert found
+    for row in found:
+        assert texts[row["message_id"]][row["start"] : row["end"]] == row["text"]
+
+
+@pytest.mark.timeout(1200)
+def test_scoring_again_adds_nothing(scored, lake):
+    tables = ("insights/scored", "insights/entities", "insights/events", "insights/relations")
+    before = hashes(lake, tables)
+    assert score(lake).success
+    assert hashes(lake, tables) == before

@@ -81,14 +81,14 @@ def test_a_long_text_keeps_its_tail(runtime: Runtime):
     assert len(analysis.events[-1].arguments) == 4
 
 
-def test_a_megabyte_of_text_stays_within_bounded_memory(runtime: Runtime):
-    text = (MEETING + " ") * (200_000 // len(MEETING))
+def test_a_very_long_text_stays_within_bounded_memory(runtime: Runtime):
+    text = (MEETING + " ") * (100_000 // len(MEETING))
     tracemalloc.start()
     [analysis] = runtime.analyze([text])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(analysis.entities) > 10_000
-    assert peak < 120e6
+    assert len(analysis.entities) > 5_000
+    assert peak < 60e6
 
 
 def test_an_absent_variant_is_named(toy_onnx: Path):

@@ -1,0 +1,40 @@
+"""Scores an exported model on gold documents, in a process of its own.
+
+When labels changed, the model that is served must be measured on the new dev set before a new
+one is compared with it. It runs by the same runtime that serves, so the number is the served one.
+
+    python -m pax_assets.inference.evaluate --model DIR --variant fp32 --gold FILE --output FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pax_assets.corpora import jsonl
+from pax_assets.inference.runtime import Runtime
+from pax_assets.nlp import metrics
+
+
+def evaluate(model: Path, variant: str, gold: Path) -> dict[str, float]:
+    """Return strict F1 (0 to 1) by head: entity, event, argument, relation."""
+    documents = list(jsonl.read(gold))
+    found = Runtime.load(model, variant).analyze([document.text for document in documents])
+    return metrics.head_f1(metrics.evaluate(documents, found))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the scores as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m pax_assets.inference.evaluate")
+    parser.add_argument("--model", type=Path, required=True, help="an onnx_model artifact")
+    parser.add_argument("--variant", required=True)
+    parser.add_argument("--gold", type=Path, required=True, help="JSON Lines of documents")
+    parser.add_argument("--output", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    given.output.write_text(json.dumps(evaluate(given.model, given.variant, given.gold)))
+
+
+if __name__ == "__main__":
+    main()
