@@ -10,7 +10,8 @@ from pax_assets.lake import schemas
 # Columns that cannot hold what a person wrote or who that person is.
 IMPERSONAL = {
     "arguments", "arrival_day", "bucket", "channels", "day", "fingerprint", "last_direction",
-    "message_ids", "object_sha256", "path", "release", "channel", "code", "content_type", "conversation_id", "direction",
+    "message_ids", "object_sha256", "path", "release", "channel", "code", "content_type",
+    "conversation_id", "direction",
     "etag", "kind", "language", "message_id", "model_version", "position",
     "provider", "raw_position", "raw_sha256", "raw_uri", "reason", "sent_at_precision", "sha256",
     "source_kind", "type", "zone_assumed", "trigger_type", "entity_id", "event_id", "relation_id",
