@@ -7,11 +7,20 @@ VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-PAX_LAKE ?= $(CURDIR)/.pax/lake
-PAX_UI_PORT ?= 3000
-PAX_API_PORT ?= 3001
+# A blank variable counts as unset, here as in the settings.
+ifeq ($(strip $(PAX_LAKE)),)
+override PAX_LAKE := $(CURDIR)/.pax/lake
+endif
+ifeq ($(strip $(PAX_UI_PORT)),)
+override PAX_UI_PORT := 3000
+endif
+ifeq ($(strip $(PAX_API_PORT)),)
+override PAX_API_PORT := 3001
+endif
+ifeq ($(strip $(DAGSTER_HOME)),)
 # The history of a lake belongs to the lake: its runs and materializations lie inside it.
-DAGSTER_HOME ?= $(abspath $(PAX_LAKE))/.dagster
+override DAGSTER_HOME := $(PAX_LAKE)/.dagster
+endif
 export PAX_LAKE PAX_UI_PORT PAX_API_PORT DAGSTER_HOME
 export DAGSTER_DISABLE_TELEMETRY := yes
 export HF_HUB_OFFLINE ?= 1
@@ -20,7 +29,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install demo test lint format dev serve stop system clean
+.PHONY: install instance demo test lint format dev serve stop system clean
 
 install: $(INSTALLED)
 
@@ -30,11 +39,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,serve,dev]'
 	@touch $@
 
-$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
-	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $@
+# DAGSTER_HOME must be absolute, whatever PAX_LAKE is.
+instance:
+	@case "$$PAX_LAKE" in *://*) echo "PAX_LAKE is $$PAX_LAKE: make works on a lake in a folder of this machine" >&2; exit 1;; esac
+	@mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME/dagster.yaml"
 
-demo: install $(DAGSTER_HOME)/dagster.yaml
-	@$(BIN)/python -m pax_assets.demo
+HOME_OF_RUNS = DAGSTER_HOME="$$(cd "$$DAGSTER_HOME" && pwd)"
+
+demo: install instance
+	@$(HOME_OF_RUNS) $(BIN)/python -m pax_assets.demo
 
 test: install lint
 	@$(BIN)/python -m pytest
@@ -48,9 +61,9 @@ format: install
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-dev: install $(DAGSTER_HOME)/dagster.yaml
+dev: install instance
 	@$(BIN)/python -m pax_assets.compute.local_service status
-	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PAX_UI_PORT)
+	@$(HOME_OF_RUNS) $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PAX_UI_PORT)
 
 serve: install
 	@$(BIN)/python -m pax_assets.compute.local_service serve
@@ -65,5 +78,7 @@ system:
 	echo "system: installing$$missing"; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 
-clean: stop
+# The default lake and all that was measured; a lake elsewhere is yours to remove.
+clean:
+	@test ! -x $(BIN)/python || PAX_LAKE=$(CURDIR)/.pax/lake $(BIN)/python -m pax_assets.compute.local_service stop
 	rm -rf .pax

@@ -7,15 +7,11 @@ policy states its own, and keeps it.
 from __future__ import annotations
 
 import warnings
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
-# Applies to what follows the traffic. A day of silence is worth a look, two are an alarm.
-DAILY_FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(hours=49), warn_window=timedelta(hours=25)
-)
+from pax_assets.defs.freshness import DAILY_FRESHNESS
 
 
 def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -28,10 +24,11 @@ def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
 def defs() -> dg.Definitions:
     """Everything under `defs/`, with freshness on every asset and links to its code."""
     loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    fresh = loaded.map_resolved_asset_specs(func=_with_freshness)
     with warnings.catch_warnings():
         # Code references are beta in Dagster, which says so once an asset: 20 lines at start-up.
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        fresh = loaded.map_resolved_asset_specs(func=_with_freshness)
         linked = dg.with_source_code_references(list(fresh.assets or ()))
     return dg.Definitions(
         assets=linked,

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -69,17 +70,16 @@ class Line:
                 # The events are shown by `_Progress`; Dagster's own console would show them too.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
+        made = []
         for event in result.all_events:
             if event.is_step_materialization:
                 materialization = event.step_materialization_data.materialization
                 key = materialization.asset_key.to_user_string()
+                made.append(key)
                 self.materialized[key] = {k: v.value for k, v in materialization.metadata.items()}
                 self.versions[key] = (materialization.tags or {}).get("dagster/data_version", "")
-        failed = [
-            evaluation
-            for evaluation in result.get_asset_check_evaluations()
-            if evaluation.blocking and not evaluation.passed
-        ]
+        evaluations = result.get_asset_check_evaluations()
+        failed = [e for e in evaluations if e.blocking and not e.passed]
         if failed:
             raise DemoFailed(
                 "blocking checks failed: "
@@ -87,7 +87,28 @@ class Line:
             )
         if not result.success:
             raise DemoFailed(f"the run of {names}{where} failed; its error stands above")
+        self._require_all(keys, set(made), {e.asset_check_key for e in evaluations})
         say(f"        {time.monotonic() - started:.1f} s")
+
+    def _require_all(self, keys: Sequence[str], made: set[str], checked: set[object]) -> None:
+        """An output that was skipped, or a check that was not evaluated, is a failure too."""
+        graph = self.job.asset_layer.asset_graph
+        nodes = [node for node in graph.asset_nodes if node.key.to_user_string() in keys]
+        skipped = [
+            node.key.to_user_string()
+            for node in nodes
+            if node.is_materializable and node.key.to_user_string() not in made
+        ]
+        if skipped:
+            raise DemoFailed("the run did not materialize " + ", ".join(skipped))
+        unchecked = [
+            f"{key.asset_key.to_user_string()}: {key.name}"
+            for node in nodes
+            for key in node.check_keys
+            if graph.get(key).blocking and key not in checked
+        ]
+        if unchecked:
+            raise DemoFailed("blocking checks were not evaluated: " + "; ".join(unchecked))
 
 
 class _Progress:
@@ -144,6 +165,17 @@ def days_with_objects(settings: Settings) -> list[str]:
         raise DemoFailed(
             f"{settings.landing_root} holds no landing object; put files under "
             "sms/, whatsapp/ or email/ there"
+        )
+    today = datetime.now(UTC).date().isoformat()
+    if days[0] < settings.start_date.isoformat():
+        raise DemoFailed(
+            f"{settings.landing_root} has objects of {days[0]}, before the first daily partition "
+            f"{settings.start_date}: set PAX_START_DATE={days[0]}"
+        )
+    if days[-1] > today:
+        raise DemoFailed(
+            f"{settings.landing_root} has objects of {days[-1]}, which is after today ({today}, "
+            "UTC): a folder is named after the day on which its objects arrived"
         )
     return days
 
@@ -207,27 +239,25 @@ def run() -> str:
     insights = sorted(key for key in keys if key.startswith("insights/"))
     graphs = ["relationship_graph"]
     rest = sorted(keys - {*channels, "messages", *insights, *graphs})
-    for day in days:
-        line.run([*channels, "messages"], day)
-    line.run(["label_sources"])
-    line.run(rest)
-    for day in days:
-        line.run(insights, day)
-    line.run(graphs)
-    never = sorted(keys - set(line.materialized))
-    if never:
-        raise DemoFailed("these assets were not materialized: " + ", ".join(never))
-    service = LocalService(settings.lake, settings.api_port)
     try:
-        result, took = ask(settings, line.versions["message_model"])
-        show(result)
-        summary = _summary(settings, line, took)
+        for day in days:
+            line.run([*channels, "messages"], day)
+        line.run(["label_sources"])
+        line.run(rest)
+        for day in days:
+            line.run(insights, day)
+        line.run(graphs)
+        never = sorted(keys - set(line.materialized))
+        if never:
+            raise DemoFailed("these assets were not materialized: " + ", ".join(never))
+        analysis, took = ask(settings, line.versions["message_model"])
+        show(analysis)
+        return _summary(settings, line, took)
     finally:
         if os.environ.get("KEEP") == "1":
             say(f"  KEEP=1: the service stays at http://127.0.0.1:{settings.api_port}")
         else:
-            service.stop()
-    return summary
+            LocalService(settings.lake, settings.api_port).stop()
 
 
 def _summary(settings: Settings, line: Line, answer_ms: float) -> str:
@@ -259,12 +289,15 @@ def _summary(settings: Settings, line: Line, answer_ms: float) -> str:
 
 def main() -> int:
     """Run the demo; 0 only if everything that it promises is true."""
+    from pax_assets.client import ClientError
+    from pax_assets.compute.local_service import ServiceError
+
     # Beta notices of libraries and MLflow's table set-up are no progress.
     warnings.simplefilter("ignore")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         say(run())
-    except (DemoFailed, SettingsError) as error:
+    except (DemoFailed, SettingsError, ClientError, ServiceError) as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
     return 0

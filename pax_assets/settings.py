@@ -7,7 +7,8 @@ counts as unset.
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -43,7 +44,6 @@ class Settings(BaseSettings):
     seed: int = 13
     mlflow_uri: str | None = None
     # Serving
-    target: Literal["local"] = "local"
     threads: int = Field(default=0, ge=0, le=1024)
 
     @field_validator("lake")
@@ -57,6 +57,29 @@ class Settings(BaseSettings):
         if value is None or "://" in value:
             return value
         return str(Path(value).expanduser().resolve())
+
+    @field_validator("spark")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        if value and not re.fullmatch(r"local(\[(\d+|\*)\])?|sc://\S+", value):
+            raise ValueError(
+                "leave it empty for the embedded engine, or set local[<cores>] or sc://<host>:<port>"
+            )
+        return value
+
+    @field_validator("default_region")
+    @classmethod
+    def _known_region(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{2}", value):
+            raise ValueError("must be a country of two capital letters, such as US or DE")
+        return value
+
+    @field_validator("start_date")
+    @classmethod
+    def _begun(cls, value: date) -> date:
+        if value > datetime.now(UTC).date():
+            raise ValueError("lies in the future: there would be no day to materialize")
+        return value
 
     @model_validator(mode="after")
     def _shared_lake_beyond_local(self) -> Settings:

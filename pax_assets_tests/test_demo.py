@@ -21,6 +21,21 @@ def test_an_empty_landing_folder_is_an_error_that_names_it(
     assert f"{tmp_path}/mine holds no landing object" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("day", "sentence"),
+    [("2025-12-30", "PAX_START_DATE=2025-12-30"), ("2999-01-01", "after today")],
+)
+def test_a_day_without_a_partition_is_named_before_anything_runs(
+    day, sentence, empty_lake, tmp_path, monkeypatch, capsys
+) -> None:
+    folder = tmp_path / "mine" / "sms" / day
+    folder.mkdir(parents=True)
+    (folder / "a.jsonl").write_text('{"message_id": "1", "text": "hi"}')
+    monkeypatch.setenv("PAX_LANDING", str(tmp_path / "mine"))
+    assert demo.main() == 1
+    assert sentence in capsys.readouterr().err
+
+
 def test_a_wrong_setting_is_an_error_and_not_a_traceback(monkeypatch, capsys) -> None:
     monkeypatch.setenv("PAX_EPOCHS", "several")
     assert demo.main() == 1
@@ -72,11 +87,10 @@ def test_a_failed_check_that_only_warns_does_not(capsys) -> None:
     assert line.versions["counted"] == "v7"
 
 
-def test_a_skipped_output_is_not_taken_for_a_materialization() -> None:
+def test_a_skipped_output_is_a_failure() -> None:
     @dg.multi_asset(specs=[dg.AssetSpec("made"), dg.AssetSpec("skipped", skippable=True)])
     def two():
         yield dg.MaterializeResult(asset_key="made")
 
-    line = _line(two)
-    line.run(["made", "skipped"])
-    assert set(line.materialized) == {"made"}
+    with pytest.raises(DemoFailed, match="did not materialize skipped"):
+        _line(two).run(["made", "skipped"])

@@ -20,7 +20,9 @@ def test_a_blank_variable_counts_as_unset(monkeypatch) -> None:
         ("PAX_API_PORT", "70000"),
         ("PAX_EPOCHS", "0"),
         ("PAX_START_DATE", "yesterday"),
-        ("PAX_TARGET", "moon"),
+        ("PAX_SPARK", "yarn"),
+        ("PAX_DEFAULT_REGION", "usa"),
+        ("PAX_START_DATE", "2999-01-01"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(variable, value, monkeypatch) -> None:

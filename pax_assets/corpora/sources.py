@@ -57,10 +57,18 @@ class JsonLinesSource:
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of every file."""
-        from pax_assets.corpora.jsonl import read
+        from pax_assets.corpora.jsonl import CorpusError, read
 
+        seen: dict[str, Path] = {}
         for file in self.files():
-            yield from read(file)
+            for document in read(file):
+                if document.doc_id in seen:
+                    raise CorpusError(
+                        f"{file}: document {document.doc_id} stands in {seen[document.doc_id]} "
+                        "too; a doc_id names one document"
+                    )
+                seen[document.doc_id] = file
+                yield document
 
     def version(self) -> str:
         """Hash of the documents, 32 hex digits; blanks and key order do not count."""

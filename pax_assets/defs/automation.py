@@ -7,6 +7,8 @@ while the asset, or what it depends on, is already being made.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import dagster as dg
 
 
@@ -20,6 +22,12 @@ def _requested_once(changed: dg.AutomationCondition) -> dg.AutomationCondition:
     handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
     return (
         changed.since(handled)
+        # A blocking check stops only its own run; here it stops the runs that would follow.
+        & ~dg.AutomationCondition.any_deps_match(
+            dg.AutomationCondition.any_checks_match(
+                dg.AutomationCondition.check_failed(), blocking_only=True
+            )
+        )
         & ~dg.AutomationCondition.in_progress()
         & ~dg.AutomationCondition.any_deps_in_progress()
     )
@@ -36,3 +44,12 @@ def when_changed(*keys: str) -> dg.AutomationCondition:
         dg.AutomationCondition.data_version_changed()
     ).allow(dg.AssetSelection.assets(*(dg.AssetKey(key.split("/")) for key in keys)))
     return _requested_once(changed).with_label("when_changed: " + ", ".join(keys))
+
+
+# Not `on_cron`, which looks at the newest day alone: what lands in a day's last hour would wait
+# for a person.
+HOURLY_WITH_YESTERDAY = (
+    dg.AutomationCondition.in_latest_time_window(timedelta(days=2))
+    & dg.AutomationCondition.cron_tick_passed("0 * * * *").since_last_handled()
+    & ~dg.AutomationCondition.in_progress()
+).with_label("every_hour_today_and_yesterday")

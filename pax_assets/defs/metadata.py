@@ -25,6 +25,7 @@ PERSONAL_COLUMNS = frozenset(
         "accounts",
         "actor",
         "attachments",
+        "conversation_id",
         "display_name",
         "display_names",
         "document",
@@ -52,13 +53,14 @@ PERSONAL_COLUMNS = frozenset(
         "text_sha256",
     }
 )
-_WORD = re.compile(r"\w", re.UNICODE)
+# Everything but blanks and ASCII punctuation: combining marks and emoji say something too.
+_CONTENT = re.compile(r"[^\s!-/:-@\[-`{-~]")
 _PREVIEW_CHARACTERS = 40
 
 
 def masked(value: object) -> str:
-    """Return `value` with every letter and digit replaced by a dot, cut to 40 characters."""
-    return _WORD.sub("·", str(value))[:_PREVIEW_CHARACTERS]
+    """Return `value` with all but blanks and punctuation replaced by dots, cut to 40."""
+    return _CONTENT.sub("·", str(value))[:_PREVIEW_CHARACTERS]
 
 
 def markdown_table(rows: list[Mapping[str, Any]]) -> str:

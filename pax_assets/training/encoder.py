@@ -80,5 +80,5 @@ def _folder_or_hub(name: str) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise EncoderError(
             f"encoder {name!r} is neither a folder here nor to be had from the hub "
-            f"({type(error).__name__}): check PAX_ENCODER and the network"
+            f"({type(error).__name__}): check PAX_ENCODER and the network, and set HF_HUB_OFFLINE=0"
         ) from error

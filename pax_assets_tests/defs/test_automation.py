@@ -5,11 +5,13 @@ run would do is reported as the materialization that it would write, with its da
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
 import pytest
 
 from pax_assets.definitions import defs
+from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED
 
 CHANNELS = ("raw_sms", "raw_whatsapp", "raw_email")
 CHAIN = (
@@ -128,3 +130,55 @@ def test_a_corpus_that_came_out_equal_trains_nothing(ticks: Ticks) -> None:
     assert {key for key, _ in ticks.tick()} - set(CHANNELS) == {"annotations"}
     ticks.report("annotations", "v1")
     assert _follow(ticks, "v1") == []
+
+
+def test_a_failed_blocking_check_stops_the_automation_below_it() -> None:
+    """Inside one run Dagster stops by itself; automation would go on in the next run."""
+    passes = [False]
+
+    @dg.asset(check_specs=[dg.AssetCheckSpec("floor", asset="model", blocking=True)])
+    def model() -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(f"passes: {passes[0]}"),
+            check_results=[dg.AssetCheckResult(check_name="floor", passed=passes[0])],
+        )
+
+    @dg.asset(deps=[model], automation_condition=WHEN_A_DEPENDENCY_CHANGED)
+    def deployment() -> None:
+        raise AssertionError("not run here")
+
+    definitions = dg.Definitions(assets=[model, deployment])
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor, requested = None, []
+        for attempt in (None, False, True):
+            if attempt is not None:
+                passes[0] = attempt
+                dg.materialize([model], instance=instance, raise_on_error=False)
+            result = dg.evaluate_automation_conditions(
+                defs=definitions, instance=instance, cursor=cursor
+            )
+            cursor = result.cursor
+            requested.append(result.total_requested)
+    assert requested == [0, 0, 1]
+
+
+def test_what_landed_late_yesterday_is_taken_in_today() -> None:
+    condition = defs().resolve_asset_graph().get(dg.AssetKey("raw_sms")).automation_condition
+    day = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_offset=1)
+
+    @dg.asset(partitions_def=day, automation_condition=condition)
+    def raw() -> None:
+        raise AssertionError("not run here")
+
+    definitions = dg.Definitions(assets=[raw])
+    with dg.DagsterInstance.ephemeral() as instance:
+        before = dg.evaluate_automation_conditions(
+            defs=definitions, instance=instance, evaluation_time=datetime(2026, 2, 3, 23, 30)
+        )
+        after = dg.evaluate_automation_conditions(
+            defs=definitions,
+            instance=instance,
+            cursor=before.cursor,
+            evaluation_time=datetime(2026, 2, 4, 0, 1),
+        )
+    assert after.get_requested_partitions(raw.key) == {"2026-02-03", "2026-02-04"}

@@ -11,7 +11,7 @@ from pax_assets.lake import schemas
 IMPERSONAL = {
     "arguments", "arrival_day", "bucket", "channels", "day", "fingerprint", "last_direction",
     "message_ids", "object_sha256", "path", "release", "channel", "code", "content_type",
-    "conversation_id", "direction",
+    "direction",
     "etag", "kind", "language", "message_id", "model_version", "position",
     "provider", "raw_position", "raw_sha256", "raw_uri", "reason", "sent_at_precision", "sha256",
     "source_kind", "type", "zone_assumed", "trigger_type", "entity_id", "event_id", "relation_id",
@@ -21,7 +21,12 @@ IMPERSONAL = {
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("Call Ana, 5 pm!", "···· ···, · ··!"), ("", ""), (["a@b.example"], "['·@·.·······']")],
+    [
+        ("Call Ana, 5 pm!", "···· ···, · ··!"),
+        ("", ""),
+        ("नमस्ते 🙂", "······ ·"),
+        (["a@b.example"], "['·@·.·······']"),
+    ],
 )
 def test_masking_keeps_the_shape_only(value, shown) -> None:
     assert masked(value) == shown

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from pax_assets.defs.automation import HOURLY_WITH_YESTERDAY
 from pax_assets.defs.metadata import markdown_table, table_metadata
 from pax_assets.defs.partitions import DAILY
 from pax_assets.defs.resources import LakeResource, SparkResource
@@ -54,7 +55,7 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
                 "add up to the records that its parsing counted.",
             )
         ],
-        automation_condition=dg.AutomationCondition.on_cron("0 * * * *"),
+        automation_condition=HOURLY_WITH_YESTERDAY,
     )
     def raw(
         context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkResource

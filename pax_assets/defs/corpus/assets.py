@@ -8,12 +8,12 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED, when_changed
+from pax_assets.defs.freshness import DAILY_FRESHNESS, SEASONAL_FRESHNESS
 from pax_assets.defs.metadata import markdown_table, table_metadata
 from pax_assets.defs.resources import LakeResource
 from pax_assets.settings import load_settings
@@ -22,10 +22,6 @@ GROUP = "corpus"
 # All but where it came from: equal labels make an equal dataset.
 DATASET_IDENTITY = ("*.parquet", "*_gold.jsonl", "labels.json", "tokenizer.json", "dataset.json")
 OWNERS = ["team:ml"]
-# Labels change when people label, not every day.
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(days=90), warn_window=timedelta(days=60)
-)
 
 
 @dg.multi_observable_source_asset(
@@ -42,9 +38,7 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
                 "training."
             ),
             automation_condition=dg.AutomationCondition.on_cron("*/15 * * * *"),
-            freshness_policy=dg.FreshnessPolicy.time_window(
-                fail_window=timedelta(hours=49), warn_window=timedelta(hours=25)
-            ),
+            freshness_policy=DAILY_FRESHNESS,
         )
     ]
 )
@@ -83,7 +77,7 @@ def label_sources() -> Iterator[dg.ObserveResult]:
     ],
     # `messages` changes every day; labels are what asks for a new corpus.
     automation_condition=when_changed("label_sources"),
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def annotations(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
     """Join the labels to the store and write the corpus as one table."""
@@ -150,7 +144,7 @@ def annotations(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
         )
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
     """Tokenize `annotations` with the configured encoder's tokenizer and publish the result."""
@@ -191,7 +185,14 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
             # What labels lost on the way to tokens; all zero on a clean corpus.
             **{
                 name: summary[name]
-                for name in ("misaligned", "overlapping", "empty", "unlinked", "beyond_windows")
+                for name in (
+                    "misaligned",
+                    "overlapping",
+                    "empty",
+                    "unlinked",
+                    "repeated",
+                    "beyond_windows",
+                )
             },
             "texts_in_two_splits": summary["texts_in_two_splits"],
         },

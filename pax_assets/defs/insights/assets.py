@@ -34,8 +34,6 @@ _WHAT = {
     EVENTS: "What happens in the messages: the word that says so, and who and what takes part.",
     RELATIONS: "How entities of one message relate, from head to tail.",
 }
-# Derived from names alone, so that whoever guesses a name can compute them: not in a preview.
-_GUESSABLE = ("node_id", "head_node", "tail_node", "participant_id")
 _CENTRAL = 10
 
 
@@ -134,12 +132,11 @@ def relationship_graph(
         data_version=dg.DataVersion(f"{_content(nodes)}-{_content(edges)}"),
         metadata={
             **table_metadata(edges, descriptions=EDGES),
-            "preview": dg.MetadataValue.md(preview(_unguessable(edges))),
             "picture": image(picture(*drawn), "the graph around its most central nodes"),
             "most_central": dg.MetadataValue.md(_most_central(*drawn)),
             "nodes": nodes.num_rows,
             "edges": edges.num_rows,
-            "node_preview": dg.MetadataValue.md(preview(_unguessable(nodes))),
+            "node_preview": dg.MetadataValue.md(preview(nodes)),
             "node_columns": dg.MetadataValue.table_schema(
                 table_metadata(nodes, descriptions=NODES)["dagster/column_schema"]
             ),
@@ -189,10 +186,6 @@ def _content(rows: "pa.Table") -> str:
     from pax_assets.lake import content_hash
 
     return content_hash(without_scores(rows))
-
-
-def _unguessable(rows: "pa.Table") -> "pa.Table":
-    return rows.drop_columns([name for name in _GUESSABLE if name in rows.column_names])
 
 
 def _types(rows: "pa.Table") -> str:

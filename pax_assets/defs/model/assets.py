@@ -4,7 +4,6 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,15 @@ from typing import Any
 import dagster as dg
 
 from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED
+from pax_assets.defs.freshness import SEASONAL_FRESHNESS
 from pax_assets.defs.metadata import image, markdown_table
-from pax_assets.defs.model.release import HEADS, LARGEST_DROP
+from pax_assets.defs.model.release import HEADS, LARGEST_DROP, QUALITY_FLOOR
 from pax_assets.defs.model.tracking import MlflowResource
 from pax_assets.defs.resources import LakeResource
 from pax_assets.settings import load_settings
 
 GROUP = "model"
 OWNERS = ["team:ml"]
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(days=90), warn_window=timedelta(days=60)
-)
-# Under these a head is not worth serving. On the sample they are far below what it reaches.
-QUALITY_FLOOR = {"entity": 0.50, "event": 0.40, "relation": 0.30}
 # Arguments are part of the event head: reported, not gated on their own.
 REPORTED = (*HEADS, "argument")
 # What makes a model another model. Timings and lineage differ between equal trainings.
@@ -35,13 +30,16 @@ ONNX_IDENTITY = ("**/*.onnx", "tokenizer.json", "labels.json")
 @cache
 def git_commit() -> str:
     """The commit of the code that runs, or `unknown` outside a checkout."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found by PATH on every machine
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git is found by PATH on every machine
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return "unknown"  # a machine without git
     return found.stdout.strip() or "unknown"
 
 
@@ -65,7 +63,7 @@ def git_commit() -> str:
         )
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def message_model(
     context: dg.AssetExecutionContext, lake: LakeResource, mlflow: MlflowResource
@@ -246,7 +244,7 @@ def _mlflow_link(uri: str, experiment_id: str, run_id: str) -> dg.MetadataValue:
         ),
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def onnx_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
     """Export the model, compare each variant with it, and publish the graphs."""
@@ -331,7 +329,7 @@ def _variant_table(variants: Mapping[str, Mapping[str, Any]]) -> str:
         )
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def released_model(
     context: dg.AssetExecutionContext, lake: LakeResource, mlflow: MlflowResource
@@ -357,7 +355,7 @@ def released_model(
         metadata={
             "model_version": release["model_version"],
             "variant": release["variant"],
-            "path": dg.MetadataValue.path(release["onnx_path"]),
+            "path": dg.MetadataValue.path(str(Path(lake.root) / release["onnx_path"])),
             "comparison": dg.MetadataValue.md(markdown_table(comparison.rows)),
             "promoted": not comparison.regressed,
         },

@@ -1,21 +1,18 @@
 """The Bento, and the service that runs it."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED
+from pax_assets.defs.freshness import SEASONAL_FRESHNESS
 from pax_assets.defs.model.assets import git_commit
 from pax_assets.defs.resources import LakeResource
 from pax_assets.settings import load_settings
 
 GROUP = "serving"
 OWNERS = ["team:ml"]
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(days=90), warn_window=timedelta(days=60)
-)
 # Short, and written for this purpose: what a working model must find something in.
 GOLDEN_TEXT = "Anna Berg from Norvex Ltd will meet Omar Haddad in Lisbon on Friday at 10:00."
 
@@ -38,7 +35,7 @@ GOLDEN_TEXT = "Anna Berg from Norvex Ltd will meet Omar Haddad in Lisbon on Frid
         )
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def message_intelligence_bento(
     context: dg.AssetExecutionContext, lake: LakeResource
@@ -48,7 +45,7 @@ def message_intelligence_bento(
 
     released = lake.artifacts().current("released_model")
     release = json.loads((released.path / "release.json").read_text())
-    onnx = Path(release["onnx_path"])
+    onnx = Path(lake.root) / release["onnx_path"]
     lineage = {
         **json.loads((onnx / "lineage.json").read_text()),
         "model_version": release["model_version"],
@@ -98,7 +95,7 @@ def message_intelligence_bento(
         )
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
-    freshness_policy=FRESHNESS,
+    freshness_policy=SEASONAL_FRESHNESS,
 )
 def bento_deployment(lake: LakeResource) -> dg.MaterializeResult:
     """Start the Bento, wait until it is ready, and compare its version."""
