@@ -193,7 +193,7 @@ class LocalService:
 def _read(record: Path) -> ServedBento | None:
     try:
         return ServedBento.from_dict(json.loads(record.read_text("utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError, KeyError) as error:
         raise ServiceError(

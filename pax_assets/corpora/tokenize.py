@@ -74,10 +74,10 @@ def tokenize(
     `encoder` is a folder with `tokenizer.json`. The files are `{train,dev,test}.parquet` (one
     row a window, see `SCHEMA`), `{train,dev,test}_gold.jsonl`, `labels.json`,
     `tokenizer.json` and `dataset.json`. Raises `SplitError`, `TokenizerError`, or
-    `EmptyCorpusError` where train or dev has no document.
+    `EmptyCorpusError` where train, dev or test has no document.
     """
     assigned = assign_splits(documents, seed)
-    for split in ("train", "dev"):
+    for split in SPLITS:
         if not any(document.split == split for document in assigned):
             raise EmptyCorpusError(
                 f"of {len(assigned)} annotated documents none is in {split}: more "

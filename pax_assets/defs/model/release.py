@@ -107,7 +107,9 @@ def publish_release(lake: LakeResource, release: Mapping[str, Any]) -> tuple[dic
         (Path(folder) / "release.json").write_text(json.dumps(release, indent=2, sort_keys=True))
         identity = Path(folder) / "identity"
         identity.mkdir()
-        (identity / "version").write_text(f"{release['model_version']} {release['variant']}")
+        # The graph's version too: a model exported again in other bytes is served again.
+        parts = (release[name] for name in ("model_version", "onnx_version", "variant"))
+        (identity / "version").write_text(" ".join(parts))
         artifact = lake.artifacts().publish(
             "released_model", Path(folder), identity=["identity/version"]
         )

@@ -6,6 +6,7 @@ the same app over a real port.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
+from bentos.message_intelligence import api as api_module
 from bentos.message_intelligence import engine as engine_module
 from bentos.message_intelligence.api import METHODS, create_app
 from bentos.message_intelligence.engine import AnalysesTexts, Engine, Release
@@ -355,3 +357,45 @@ def test_every_span_is_the_slice_of_the_text_that_it_names(client: TestClient, t
 def test_a_source_folder_without_a_release_says_that_it_is_no_bento(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="message_intelligence_bento builds"):
         Release.read(tmp_path / "release.json")
+
+
+def test_an_upload_that_stalls_takes_no_place_and_is_ended(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends a byte and waits must not keep others out."""
+    monkeypatch.setattr(engine_module, "MAX_WAITING", 1)
+    monkeypatch.setattr(api_module, "BODY_SECONDS", 0.5)
+    sent: list[dict] = []
+    opened = False
+
+    async def receive() -> dict:
+        nonlocal opened
+        if not opened:
+            opened = True
+            return {"type": "http.request", "body": b"{", "more_body": True}
+        await asyncio.sleep(60)
+        raise AssertionError("the service waited for the rest")
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/v1/analyze",
+        "raw_path": b"/v1/analyze",
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "server": ("testserver", 80),
+        "client": ("testclient", 1),
+        "headers": [(b"content-type", b"application/json")],
+    }
+    with client_of(runtime, monkeypatch) as client:
+        stalled = threading.Thread(target=lambda: asyncio.run(client.app(scope, receive, send)))
+        stalled.start()
+        assert client.post("/v1/analyze", json=messages("x")).status_code == 200
+        stalled.join(20)
+    assert sent[0]["status"] == 408
