@@ -93,7 +93,13 @@ def test_a_long_text_is_cut_into_windows_that_lose_nothing(toy_encoder: Path, tm
         split="train",
     )
     summary = tokenize(
-        [long, replace(toy_corpus(1)[0], split="dev")],
+        [
+            long,
+            *(
+                replace(document, split=split, group=split)
+                for document, split in zip(toy_corpus(2), ("dev", "test"), strict=True)
+            ),
+        ],
         toy_encoder,
         tmp_path,
         max_length=34,
