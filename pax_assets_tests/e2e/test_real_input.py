@@ -128,7 +128,8 @@ def test_a_second_run_adds_nothing(spark, reports, lake, landing):
 def scored(spark, reports, lake: str, line: FinishedLine) -> dg.ExecuteInProcessResult:
     """Insights of the real messages, by the model that the demo released."""
     assert line.exit_code == 0, line.output[-4000:]
-    shutil.copytree(line.lake / "released_model", f"{lake}/released_model")
+    for artifact in ("released_model", "onnx_model"):
+        shutil.copytree(line.lake / artifact, f"{lake}/{artifact}")
     return score(lake)
 
 
