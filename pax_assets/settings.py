@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     # Corpus and model
     labels: str | None = None
     encoder: str = "minilm"
-    epochs: int = Field(default=7, ge=1, le=1000)
+    epochs: int = Field(default=6, ge=1, le=1000)
     train_processes: int = Field(default=1, ge=1, le=64)
     seed: int = 13
     mlflow_uri: str | None = None
