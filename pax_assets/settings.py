@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,6 +37,10 @@ class Settings(BaseSettings):
     spark: str = ""
     parse_workers: int = Field(default=2, ge=1, le=256)
     default_region: str = "US"
+    # Wall-clock times without a zone, and 03/04/2025 where a chat export does not say which is
+    # the month: dmy, mdy or ymd.
+    default_zone: str = "UTC"
+    date_order: Literal["", "dmy", "mdy", "ymd"] = ""
     # Corpus and model
     labels: str | None = None
     encoder: str = "minilm"
@@ -72,6 +77,15 @@ class Settings(BaseSettings):
     def _known_region(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Z]{2}", value):
             raise ValueError("must be a country of two capital letters, such as US or DE")
+        return value
+
+    @field_validator("default_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError):
+            raise ValueError("must be an IANA time zone, such as Europe/Berlin") from None
         return value
 
     @field_validator("start_date")

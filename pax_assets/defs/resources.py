@@ -6,7 +6,7 @@ hold addresses only; anything heavy is imported when an asset first asks for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from pax_assets.lake.artifacts import ArtifactStore
+    from pax_assets.messages.options import DateOrder, ParseOptions
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -24,7 +25,19 @@ class LakeResource(dg.ConfigurableResource):
     root: str
     landing: str
     default_region: str = "US"
+    default_zone: str = "UTC"
+    date_order: str = ""
     parse_workers: int = 2
+
+    def parse_options(self) -> ParseOptions:
+        """What parsers must be told about numbers, zones and dates."""
+        from pax_assets.messages.options import ParseOptions
+
+        return ParseOptions(
+            default_region=self.default_region,
+            default_zone=self.default_zone,
+            date_order=cast("DateOrder | None", self.date_order or None),
+        )
 
     def artifacts(self) -> ArtifactStore:
         """The store of models and other directories of this lake."""
@@ -56,6 +69,8 @@ def resources() -> dg.Definitions:
                 root=settings.lake,
                 landing=settings.landing_root,
                 default_region=settings.default_region,
+                default_zone=settings.default_zone,
+                date_order=settings.date_order,
                 parse_workers=settings.parse_workers,
             ),
             "spark": SparkResource(spark=settings.spark),

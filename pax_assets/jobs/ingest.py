@@ -29,6 +29,7 @@ from pax_assets.jobs.scan import read_files
 from pax_assets.lake import commit, index, landing, ledger, tables
 from pax_assets.lake.schemas import RAW
 from pax_assets.messages.message import CHANNELS, Channel
+from pax_assets.messages.options import ParseOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ def ingest(
     day: str,
     received_at: datetime,
     workers: int = 1,
-    default_region: str = "US",
+    options: ParseOptions = ParseOptions(),  # noqa: B008 - frozen
 ) -> IngestReport:
     """Ingest what landed for `channel` and `day` (YYYY-MM-DD) and is not in the lake yet.
 
@@ -92,7 +93,7 @@ def ingest(
     if other runs kept getting in the way.
     """
     report = IngestReport(channel, day)
-    request = _Request(lake, landing_root, channel, day, received_at, workers, default_region)
+    request = _Request(lake, landing_root, channel, day, received_at, workers, options)
     settled: set[str] = set()
     while True:
         try:
@@ -119,7 +120,7 @@ class _Request:
     day: str
     received_at: datetime
     workers: int
-    default_region: str
+    options: ParseOptions
 
     @property
     def table(self) -> str:
@@ -145,7 +146,7 @@ def _ingest_batch(spark: SparkSession, request: _Request, settled: set[str]) -> 
             channel=request.channel,
             day=request.day,
             received_at=request.received_at,
-            default_region=request.default_region,
+            options=request.options,
             objects=tuple(objects),
             known=known,
         )
@@ -358,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given.day,
         datetime.now(UTC),
         given.workers,
-        given.default_region,
+        ParseOptions(default_region=given.default_region),
     )
     print(json.dumps(asdict(report)))
 

@@ -26,6 +26,7 @@ from pax_assets.lake.schemas import CHANNEL_EVENTS, QUARANTINE, RAW
 from pax_assets.lake.tables import filesystem
 from pax_assets.messages import parse
 from pax_assets.messages.message import Channel, ChannelEvent, Message, Quarantined, Record
+from pax_assets.messages.options import ParseOptions
 
 # Starting processes costs about a second each; below this, one process is done sooner.
 _INLINE_BYTES = 12_000_000
@@ -48,7 +49,7 @@ class ParseTask:
     channel: Channel
     day: str
     received_at: datetime
-    default_region: str
+    options: ParseOptions
     objects: tuple[LandedObject, ...]
     known: Mapping[str, frozenset[str]]
 
@@ -133,7 +134,7 @@ def _parse_object(
     # When it landed, not when it was parsed: the same object gives the same rows in any run.
     received_at = min(landed.modified_at, task.received_at)
     records: Iterable[Record] = parse(
-        data, task.channel, uri, received_at=received_at, default_region=task.default_region
+        data, task.channel, uri, received_at=received_at, options=task.options
     )
     counts = dict.fromkeys(_SCHEMAS, 0)
     total = 0

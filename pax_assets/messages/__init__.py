@@ -12,12 +12,14 @@ from pax_assets.messages.message import (
     Record,
     message_id,
 )
+from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.parse import parse
 
 __all__ = [
     "CHANNELS",
     "ChannelEvent",
     "Message",
+    "ParseOptions",
     "Quarantined",
     "Record",
     "message_id",

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from pax_assets.messages.json_values import MAX_DEPTH, canonical, is_too_deep
 from pax_assets.messages.message import Channel, Quarantined, Record
+from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.storable import storable
 
 # A JSON document, a line or a mail above this is quarantined: decoding needs some ten times its
@@ -37,7 +38,12 @@ class Arrival:
 
     channel: Channel
     received_at: datetime
-    default_region: str
+    options: ParseOptions = ParseOptions()
+
+    @property
+    def default_region(self) -> str:
+        """The region of phone numbers without a country code."""
+        return self.options.default_region
 
     def quarantined(
         self, position: str, code: str, reason: str, payload: bytes | object

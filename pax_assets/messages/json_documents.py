@@ -92,6 +92,13 @@ def documents(data: bytes) -> Iterator[JsonDocument | BrokenJson]:
         yield from _end_to_end(data)
 
 
+def documents_of_line(number: int, line: bytes) -> Iterator[JsonDocument | BrokenJson]:
+    """Yield the documents of one line of an object that is too large to be looked at whole."""
+    line = line.strip(_SPACE)
+    if line:
+        yield from _of_line(number, line, alone=False)
+
+
 def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield line numbers (from 1) and lines that are not blank, without surrounding space."""
     start, number = 0, 0

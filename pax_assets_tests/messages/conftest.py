@@ -20,7 +20,7 @@ def read(data: bytes | str | object, channel: str) -> list[Record]:
         data = data.encode()
     elif not isinstance(data, bytes):
         data = json.dumps(data).encode()
-    records = list(parse(data, channel, "test", received_at=RECEIVED, default_region="US"))
+    records = list(parse(data, channel, "test", received_at=RECEIVED))
     for record in records:
         check_storable(record)
     return records

@@ -87,13 +87,13 @@ def test_no_mail_with_headers_is_lost(body, name, kind) -> None:
 
 def test_a_channel_that_does_not_exist_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="fax"):
-        parse(b"", "fax", "x", received_at=RECEIVED, default_region="US")
+        parse(b"", "fax", "x", received_at=RECEIVED)
 
 
 def test_a_naive_arrival_counts_as_utc() -> None:
     naive = datetime(2026, 1, 7, 12)
     data = b'{"id": "a", "text": "t"}'
-    (record,) = parse(data, "sms", "x", received_at=naive, default_region="US")
+    (record,) = parse(data, "sms", "x", received_at=naive)
     assert isinstance(record, Message)
     assert record.sent_at == RECEIVED
 

@@ -28,7 +28,6 @@ def records():
             path.split("/")[0],
             path,
             received_at=datetime(2026, 1, 10, tzinfo=UTC),
-            default_region="US",
         )
     ]
 

@@ -76,7 +76,7 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
             day,
             received_at=datetime.now(UTC),
             workers=lake.parse_workers,
-            default_region=lake.default_region,
+            options=lake.parse_options(),
         )
         context.log.info("%d objects ingested; the day now has %s", report.ingested, report.totals)
         rows = read(lake.root, name, filter=pc.field("arrival_day") == day)

@@ -1,0 +1,1 @@
+"""What PAX is measured against, and how: one module a `make bench-*` target."""
