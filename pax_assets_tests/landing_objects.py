@@ -17,7 +17,7 @@ TABLES = (
     "raw_email",
     "quarantine",
     "channel_events",
-    "message_index",
+    "message_keys",
     "ledger",
     "messages",
     "conversations",

@@ -1,66 +1,60 @@
 """Which of the records with one id is the message, and which are duplicates of it.
 
-Decided by the index alone, for the ids of one day only: neither the size of the history nor the
+Decided by the index alone, for the ids at hand only: neither the size of the history nor the
 order in which days are ingested matters. The first record by (arrival day, object, position)
-wins. A window with `row_number` decides, not `dropDuplicates`: it is deterministic, and on the
-embedded engine ten times faster.
+wins.
 """
 
+# pyarrow.compute makes its functions when it is imported; a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from pax_assets.jobs.scan import scan
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pax_assets.lake import index, tables
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from pyspark.sql import DataFrame, SparkSession
+def repeated_on(
+    lake: str, day: str, raw_tables: Sequence[str], uris: Sequence[str] | None = None
+) -> pa.Table:
+    """Return every occurrence of the ids of a day that occur more than once in the lake.
 
-# Up to this many ids, the buckets that hold them are worked out; more ids are in every bucket.
-_FEW_IDS = 10_000
-
-
-def occurrences_of_day(
-    spark: SparkSession, lake: str, day: str, raw_tables: Sequence[str]
-) -> DataFrame:
-    """Return every known occurrence of each id that occurs on `day` in `raw_tables`.
-
-    Columns: `message_id`, `arrival_day`, `raw_uri`, `raw_ordinal`; `place`, which is 1 for the
-    record that is the message and counts on through its duplicates; and `first_day`, on which
-    the message arrived. Bring the index up to date first (`lake.index.catch_up`).
+    The day's ids are those in `raw_tables`, of the objects `uris` only if those are given.
+    Columns as `lake.index.repeated` returns them. Bring the index up to date first
+    (`lake.index.catch_up`).
     """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F  # noqa: N812
-
-    columns = ["message_id", "arrival_day", "raw_uri", "raw_ordinal"]
-    ids = None
-    for table in raw_tables:
-        frame = scan(spark, lake, table, ["message_id"], [day])
-        ids = frame if ids is None else ids.unionByName(frame)
-    if ids is None:
-        raise ValueError("no channel table was given")
-    found = scan(spark, lake, index.TABLE, columns, _buckets(lake, day, raw_tables))
-    found = found.join(ids.distinct(), "message_id", "left_semi")
-    same_id = Window.partitionBy("message_id")
-    return found.withColumn("place", F.row_number().over(same_id.orderBy(*index.ORDER))).withColumn(
-        "first_day", F.min("arrival_day").over(same_id)
-    )
+    chosen = pc.field("arrival_day") == day
+    if uris is not None:
+        chosen &= pc.field("raw_uri").isin(pa.array(uris, pa.string()))
+    chunks = [
+        chunk
+        for table in raw_tables
+        for chunk in tables.read(lake, table, ["message_id"], chosen)["message_id"].chunks
+    ]
+    return index.repeated(lake, pa.chunked_array(chunks, pa.string()))
 
 
-def _buckets(lake: str, day: str, raw_tables: Sequence[str]) -> list[str] | None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def duplicates_on(repeated: pa.Table, day: str) -> pa.Table:
+    """Return `raw_uri` and `raw_ordinal` of the day's records that are duplicates of others."""
+    chosen = pc.and_(pc.greater(repeated["place"], 1), pc.equal(repeated["arrival_day"], day))
+    return repeated.filter(chosen).select(["raw_uri", "raw_ordinal"])
 
-    ids = pa.chunked_array(
-        [
-            chunk
-            for table in raw_tables
-            for chunk in tables.read(lake, table, ["message_id"], pc.field("arrival_day") == day)[
-                "message_id"
-            ].chunks
-        ],
-        type=pa.string(),
-    )
-    return None if len(ids) > _FEW_IDS else index.buckets(ids)
+
+def duplicates_elsewhere(repeated: pa.Table, day: str, uris: Sequence[str] | None) -> pa.Table:
+    """Return the duplicates of records that arrived on `day` (in the objects `uris`, if given).
+
+    Those lie on later days, or in other objects of the day. Columns as in `repeated`.
+    """
+    if repeated.num_rows == 0:
+        return repeated
+    first = repeated["place"].to_numpy() == 1
+    ours = pc.equal(repeated["arrival_day"], day)
+    if uris is not None:
+        ours = pc.and_(ours, pc.is_in(repeated["raw_uri"], pa.array(uris, pa.string())))
+    winner = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    won = (ours.to_numpy() & first)[winner]
+    return repeated.filter(pa.array(won & ~first))

@@ -10,41 +10,37 @@ from it and are caught up by whoever comes next. So a run may be killed anywhere
 from __future__ import annotations
 
 import argparse
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyarrow import fs
 
+from pax_assets.jobs.cluster_parsing import parse_on_cluster
 from pax_assets.jobs.outcomes import ObjectOutcome, outcomes
-from pax_assets.jobs.parsing import Parsed, ParseTask, parse_objects, staged_rows
-from pax_assets.jobs.scan import read_files
+from pax_assets.jobs.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
+from pax_assets.jobs.program import Engine, run_program
 from pax_assets.lake import commit, index, landing, ledger, tables
-from pax_assets.lake.schemas import RAW
 from pax_assets.messages.message import CHANNELS, Channel
 from pax_assets.messages.options import ParseOptions
+from pax_assets.messages.version import parser_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
-    from pyspark.sql import SparkSession
 
 Known = dict[str, list[Mapping[str, str]]]
 Digests = Mapping[str, frozenset[str]]
 
 # What one commit takes at most; a larger day is ingested in several.
 _BATCH_OBJECTS = 5_000
-_BATCH_BYTES = 512_000_000
-_ROWS_A_FILE = 500_000
+_BATCH_BYTES = 1_000_000_000
 
 
 @dataclass
@@ -76,7 +72,6 @@ class IngestReport:
 
 
 def ingest(
-    spark: SparkSession,
     lake: str,
     landing_root: str,
     channel: Channel,
@@ -84,30 +79,39 @@ def ingest(
     received_at: datetime,
     workers: int = 1,
     options: ParseOptions = ParseOptions(),  # noqa: B008 - frozen
+    *,
+    paths: Sequence[str] | None = None,
+    parse: Callable[[ParseTask, int], Parsed] = parse_objects,
 ) -> IngestReport:
     """Ingest what landed for `channel` and `day` (YYYY-MM-DD) and is not in the lake yet.
 
     `received_at` is now: objects without a day of their own are taken if it falls on `day`
     (UTC), and no message counts as received after it. `workers` processes parse where the input
-    is large. Idempotent, and safe beside other runs on the same lake. Raises `commit.Conflict`
-    if other runs kept getting in the way.
+    is large. With `paths` (below the landing root) only those objects are looked at, and the
+    report is of them: what that costs does not depend on what else landed. `parse` says where
+    the parsing runs. Idempotent, and safe beside other runs on the same lake. Raises
+    `commit.Conflict` if other runs kept getting in the way.
     """
     report = IngestReport(channel, day)
-    request = _Request(lake, landing_root, channel, day, received_at, workers, options)
+    request = _Request(
+        lake, landing_root, channel, day, received_at, workers, options, paths, parse
+    )
     settled: set[str] = set()
+    taken: list[str] = []
     while True:
         try:
-            parsed = _ingest_batch(spark, request, settled)
+            parsed = _ingest_batch(request, settled)
         except _Overtaken:
             continue
         if parsed is None:
             break
-        report.ingested += len(parsed.entries)
+        taken += [entry.raw_uri for entry in parsed.entries]
         report.unchanged += len(parsed.unchanged)
         report.unreadable |= parsed.unreadable
         settled.update(parsed.unchanged, parsed.unreadable)
     index.catch_up(lake, channel)
-    report.objects = outcomes(spark, lake, channel, day)
+    report.ingested = len(taken)
+    report.objects = outcomes(lake, channel, day, None if paths is None else taken)
     report.version = tables.version(lake, ledger.raw_table(channel))
     return report
 
@@ -121,6 +125,8 @@ class _Request:
     received_at: datetime
     workers: int
     options: ParseOptions
+    paths: Sequence[str] | None
+    parse: Callable[[ParseTask, int], Parsed]
 
     @property
     def table(self) -> str:
@@ -131,7 +137,7 @@ class _Overtaken(Exception):
     """Another run has ingested some of the same objects; decide again which are unseen."""
 
 
-def _ingest_batch(spark: SparkSession, request: _Request, settled: set[str]) -> Parsed | None:
+def _ingest_batch(request: _Request, settled: set[str]) -> Parsed | None:
     """Ingest up to a batch of unseen objects in one commit; None if there are none."""
     # The snapshot comes before the ledger is read: a commit between the two is a conflict.
     snapshot = commit.ensure(request.lake, request.table)
@@ -141,6 +147,7 @@ def _ingest_batch(spark: SparkSession, request: _Request, settled: set[str]) -> 
         return None
     with _staging(request.lake, request.table) as staging:
         task = ParseTask(
+            lake=request.lake,
             landing=request.landing,
             staging=staging,
             channel=request.channel,
@@ -149,21 +156,20 @@ def _ingest_batch(spark: SparkSession, request: _Request, settled: set[str]) -> 
             options=request.options,
             objects=tuple(objects),
             known=known,
+            parser=parser_version(request.options),
         )
-        parsed = parse_objects(task, request.workers)
+        parsed = request.parse(task, request.workers)
         if not parsed.entries:
             return parsed
-        for table in ("quarantine", "channel_events"):
+        for table in BESIDE:
             _commit_beside(request, table, parsed)
-        files = _transform(spark, request, parsed.files["messages"])
-    _commit_rows(request, snapshot, files, parsed, known)
+    _commit_rows(request, snapshot, parsed, known)
     return parsed
 
 
 def _commit_rows(
     request: _Request,
     snapshot: DeltaTable,
-    files: list[commit.DataFile],
     parsed: Parsed,
     known: Digests,
 ) -> None:
@@ -178,7 +184,7 @@ def _commit_rows(
         try:
             commit.commit(
                 latest[0],
-                files,
+                parsed.messages,
                 transaction=_next(latest[0], request),
                 metadata=ledger.metadata(parsed.entries),
             )
@@ -188,7 +194,7 @@ def _commit_rows(
             undated = [e.path for e in parsed.entries if not _is_dated(request, e)]
             now = _digests(_known(request, undated))
             if any(now.get(e.path) != known.get(e.path) for e in parsed.entries):
-                commit.discard(request.lake, request.table, files)
+                commit.discard(request.lake, request.table, parsed.messages)
                 raise _Overtaken from None
             raise
 
@@ -203,10 +209,16 @@ def _next(snapshot: DeltaTable, request: _Request) -> tuple[str, int]:
 
 def _unseen(request: _Request, settled: set[str]) -> tuple[list[landing.LandedObject], Digests]:
     """Return a batch of objects that the ledger does not know, and the digests of known paths."""
-    found = landing.dated_objects(request.landing, request.channel, request.day)
+    today = request.received_at.astimezone(UTC).date().isoformat() == request.day
     undated: list[landing.LandedObject] = []
-    if request.received_at.astimezone(UTC).date().isoformat() == request.day:
-        undated = landing.undated_objects(request.landing, request.channel)
+    if request.paths is None:
+        found = landing.dated_objects(request.landing, request.channel, request.day)
+        if today:
+            undated = landing.undated_objects(request.landing, request.channel)
+    else:
+        named = landing.objects_at(request.landing, request.channel, request.paths)
+        found = [landed for landed in named if landed.day == request.day]
+        undated = [landed for landed in named if landed.day is None and today]
     known = _known(request, [landed.path for landed in undated])
     found += undated
     batch: list[landing.LandedObject] = []
@@ -246,12 +258,11 @@ def _staging(lake: str, table: str) -> Iterator[str]:
     """A folder beside the tables, which every worker reaches; gone when the batch is done."""
     address = f"{lake.rstrip('/')}/.staging/{table}-{uuid.uuid4().hex}"
     system, path = tables.filesystem(address)
-    system.create_dir(path, recursive=True)
+    tables.make_folder(system, path)
     try:
         yield address if "://" in address else path
     finally:
-        if system.get_file_info(path).type != fs.FileType.NotFound:
-            system.delete_dir(path)
+        tables.remove_folder(system, path)
 
 
 def _commit_beside(request: _Request, table: str, parsed: Parsed) -> None:
@@ -261,7 +272,7 @@ def _commit_beside(request: _Request, table: str, parsed: Parsed) -> None:
     come from a run that was killed. They stay if they are what this run would write, and go if
     the object has changed, or counts for another day, since.
     """
-    rows = staged_rows(parsed.files[table], table, request.day)
+    rows = staged_rows(parsed.beside[table], table, request.day)
     digests = {entry.raw_uri: entry.sha256 for entry in parsed.entries}
     affected = _among(list(digests))
     if all(_is_dated(request, entry) for entry in parsed.entries):
@@ -303,43 +314,8 @@ def _among(uris: list[str]) -> ds.Expression:
     return pc.field("raw_uri").isin(pa.array(uris, pa.string()))
 
 
-def _transform(
-    spark: SparkSession, request: _Request, staged: Sequence[str]
-) -> list[commit.DataFile]:
-    """Have the engine write the batch's message rows below the channel table, in order."""
-    if not staged:
-        return []
-    columns = [name for name in RAW.names if name != "arrival_day"]
-    frame = read_files(spark, list(staged), request.table, columns)
-    partition = {"arrival_day": request.day}
-    folder = f"{commit.partition_path(partition)}{uuid.uuid4().hex}"
-    count = _row_count(staged)
-    (
-        frame.orderBy("raw_uri", "raw_ordinal")
-        .coalesce(max(1, -(-count // _ROWS_A_FILE)))
-        .write.mode("error")
-        .parquet(f"{tables.location(request.lake, request.table)}/{folder}")
-    )
-    files = commit.describe(request.lake, request.table, folder, partition)
-    written = sum(file.rows for file in files)
-    if written != count:
-        raise RuntimeError(
-            f"{request.table}: {count} rows were parsed and the engine wrote {written}; "
-            "nothing was committed"
-        )
-    return files
-
-
-def _row_count(files: Sequence[str]) -> int:
-    total = 0
-    for file in files:
-        system, path = tables.filesystem(file)
-        total += pq.read_metadata(path, filesystem=system).num_rows
-    return total
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Ingest one channel's day from a command line, such as `spark-submit`'s; prints counts."""
+def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
+    """Ingest as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Ingest landing objects into a channel table")
     parser.add_argument("--lake", required=True)
     parser.add_argument("--landing", required=True)
@@ -347,21 +323,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--day", required=True, help="YYYY-MM-DD")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--default-region", default="US")
+    parser.add_argument("--default-zone", default="UTC")
+    parser.add_argument("--date-order", choices=["", "dmy", "mdy", "ymd"], default="")
+    parser.add_argument(
+        "--parse",
+        choices=["auto", "here", "spark"],
+        default="auto",
+        help="in processes on this machine, or in Spark's workers; auto: there on a cluster only",
+    )
     given = parser.parse_args(arguments)
-    from pyspark.sql import SparkSession
-
-    spark = SparkSession.builder.appName(f"pax ingest {given.channel} {given.day}").getOrCreate()
-    report = ingest(
-        spark,
+    if given.parse == "spark" or (given.parse == "auto" and engine.is_cluster):
+        parse = parse_on_cluster(engine.session)
+    else:
+        parse = parse_objects
+    return ingest(
         given.lake,
         given.landing,
         cast(Channel, given.channel),
         given.day,
         datetime.now(UTC),
         given.workers,
-        ParseOptions(default_region=given.default_region),
+        ParseOptions(
+            default_region=given.default_region,
+            default_zone=given.default_zone,
+            date_order=given.date_order or None,
+        ),
+        parse=parse,
     )
-    print(json.dumps(asdict(report)))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run as a program, such as `spark-submit`'s."""
+    run_program("pax ingest", run, arguments)
 
 
 if __name__ == "__main__":

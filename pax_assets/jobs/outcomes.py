@@ -8,17 +8,17 @@ itself whatever was written.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from pax_assets.jobs.arrivals import occurrences_of_day
+from pax_assets.jobs.arrivals import duplicates_on, repeated_on
 from pax_assets.lake import ledger, tables
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from pax_assets.messages.message import Channel
 
 
@@ -40,28 +40,23 @@ class ObjectOutcome:
         return stored == self.records
 
 
-def outcomes(spark: SparkSession, lake: str, channel: Channel, day: str) -> list[ObjectOutcome]:
-    """Count, object by object, what the tables hold of a channel's day.
+def outcomes(
+    lake: str, channel: Channel, day: str, uris: Sequence[str] | None = None
+) -> list[ObjectOutcome]:
+    """Count, object by object, what the tables hold of a channel's day (of `uris` only, if given).
 
     `records` is what parsing counted when the object was ingested; the other four are counted
     from the stored rows, now. A record is a duplicate if the index knows an earlier one.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
-    objects = ledger.entries(lake, channel, day)
+    objects = ledger.entries(lake, channel, day, uris)
     if not objects:
         return []
     table = ledger.raw_table(channel)
-    rows = _counts(lake, table, day)
-    later = (
-        occurrences_of_day(spark, lake, day, [table])
-        .where((F.col("arrival_day") == day) & (F.col("place") > 1))
-        .groupBy("raw_uri")
-        .count()
-    )
-    duplicates = {row["raw_uri"]: row["count"] for row in later.collect()}
-    events = _counts(lake, "channel_events", day)
-    quarantined = _counts(lake, "quarantine", day)
+    rows = _counts(lake, table, day, uris)
+    repeated = repeated_on(lake, day, [table], uris)
+    duplicates = _by_object(duplicates_on(repeated, day))
+    events = _counts(lake, "channel_events", day, uris)
+    quarantined = _counts(lake, "quarantine", day, uris)
     return [
         ObjectOutcome(
             raw_uri=(uri := entry["raw_uri"]),
@@ -75,8 +70,13 @@ def outcomes(spark: SparkSession, lake: str, channel: Channel, day: str) -> list
     ]
 
 
-def _counts(lake: str, table: str, day: str) -> Counter[str]:
-    uris = tables.read(lake, table, ["raw_uri"], pc.field("arrival_day") == day)
-    counted = uris.group_by("raw_uri").aggregate([("raw_uri", "count")])
-    pairs = zip(counted["raw_uri"].to_pylist(), counted["raw_uri_count"].to_pylist(), strict=True)
-    return Counter(dict(pairs))
+def _counts(lake: str, table: str, day: str, uris: Sequence[str] | None) -> Counter[str]:
+    chosen = pc.field("arrival_day") == day
+    if uris is not None:
+        chosen &= pc.field("raw_uri").isin(pa.array(uris, pa.string()))
+    return _by_object(tables.read(lake, table, ["raw_uri"], chosen))
+
+
+def _by_object(rows: pa.Table) -> Counter[str]:
+    counts = pc.value_counts(rows["raw_uri"]).to_pylist()
+    return Counter({count["values"]: count["counts"] for count in counts})

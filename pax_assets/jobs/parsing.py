@@ -1,49 +1,69 @@
 """The parse step: landed bytes to typed rows, in as many processes as there are cores.
 
 Python must read providers' formats record by record, for only it knows where a broken record
-ends and the next one starts. Rows leave here as Parquet files in a staging folder, so that no row
-passes through a pipe between processes, and counts leave here beside them: what was read is
-counted where it is read, not where it is stored, or the two could never disagree.
+ends and the next one starts. Message rows leave here in the very Parquet files that the commit
+adds to the channel table, so that they are written once and pass through no pipe; counts leave
+beside them: what was read is counted where it is read, not where it is stored, or the two could
+never disagree.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
-import json
+import io
 import multiprocessing
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from itertools import islice
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pax_assets.lake.landing import LandedObject, read_object
-from pax_assets.lake.ledger import Entry
-from pax_assets.lake.schemas import CHANNEL_EVENTS, QUARANTINE, RAW
+from pax_assets.jobs import plain_lines
+from pax_assets.jobs.record_rows import INSIDE, KINDS, Placed, kind_of, rows_of
+from pax_assets.jobs.row_files import ObjectRows, RowFiles
+from pax_assets.lake import ledger
+from pax_assets.lake.commit import DataFile
+from pax_assets.lake.landing import LandedObject, open_object
+from pax_assets.lake.schemas import CHANNEL_EVENTS, QUARANTINE, TIMESTAMP
 from pax_assets.lake.tables import filesystem
-from pax_assets.messages import parse
-from pax_assets.messages.message import Channel, ChannelEvent, Message, Quarantined, Record
+from pax_assets.messages import json_records
+from pax_assets.messages.arrival import MAX_RECORD_BYTES, Arrival
+from pax_assets.messages.message import Channel, Record
 from pax_assets.messages.options import ParseOptions
+from pax_assets.messages.parse import records
+from pax_assets.messages.source import Source
 
-# Starting processes costs about a second each; below this, one process is done sooner.
+# Starting processes costs about a second; below this, one process is done sooner.
 _INLINE_BYTES = 12_000_000
 _INLINE_OBJECTS = 5_000
-_ROWS_A_FILE = 100_000
-
-_SCHEMAS = {"messages": RAW, "channel_events": CHANNEL_EVENTS, "quarantine": QUARANTINE}
+# Records that are turned into rows together.
+_BATCH = 2_000
+_CHUNK = 1024 * 1024
+# The kinds of records that are kept in tables of all channels.
+BESIDE = {"channel_events": CHANNEL_EVENTS, "quarantine": QUARANTINE}
 
 
 @dataclass(frozen=True, slots=True)
 class ParseTask:
     """Some objects of one channel that count for one day, and where their rows go.
 
-    `known` maps a path to the digests of objects that were ingested from it before.
-    `received_at` is when the run started: nothing is received later than that.
+    Message rows go into files below the channel's table in `lake`, others into the folder
+    `staging` (below `lake` too). `known` maps a path to the digests of objects that were ingested
+    from it before. `again` maps paths to `raw_uri`s of objects that are to be read once more.
+    `parser` is `messages.version.parser_version`. `received_at` is when the run started:
+    nothing is received later than that.
     """
 
+    lake: str
     landing: str
     staging: str
     channel: Channel
@@ -52,28 +72,33 @@ class ParseTask:
     options: ParseOptions
     objects: tuple[LandedObject, ...]
     known: Mapping[str, frozenset[str]]
+    parser: str
+    again: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Parsed:
-    """What became of the objects: ledger entries, and staged files by kind of record.
+    """What became of the objects: ledger entries, and files by kind of record.
 
-    `unchanged` objects hold the very bytes that were ingested from their path before;
-    `unreadable` ones could not be opened (path to reason) and will be tried again.
+    `messages` are files below the channel's table, not committed; `beside` are staged files of
+    the other kinds. `unchanged` objects hold the very bytes that were ingested from their path
+    before; `unreadable` ones could not be read (path to reason) and will be tried again.
     """
 
-    entries: list[Entry] = field(default_factory=list)
-    files: dict[str, list[str]] = field(default_factory=lambda: {k: [] for k in _SCHEMAS})
+    entries: list[ledger.Entry] = field(default_factory=list)
+    messages: list[DataFile] = field(default_factory=list)
+    beside: dict[str, list[str]] = field(default_factory=lambda: {k: [] for k in BESIDE})
     unchanged: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: Parsed) -> None:
         """Take over what another process found."""
         self.entries += other.entries
+        self.messages += other.messages
         self.unchanged += other.unchanged
         self.unreadable.update(other.unreadable)
-        for kind, files in other.files.items():
-            self.files[kind] += files
+        for kind, files in other.beside.items():
+            self.beside[kind] += files
 
 
 def parse_objects(task: ParseTask, workers: int) -> Parsed:
@@ -83,15 +108,28 @@ def parse_objects(task: ParseTask, workers: int) -> Parsed:
     if workers < 2 or few or len(task.objects) < 2:
         return parse_here(task)
     total = Parsed()
-    # Spawned, not forked: the parent holds a Spark session and its threads.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=workers, mp_context=spawn) as pool:
-        for parsed in pool.map(parse_here, _split(task, parts=workers * 4)):
+    try:
+        for parsed in _pool(workers).map(parse_here, split(task, parts=workers * 2)):
             total.add(parsed)
+    except BrokenProcessPool as error:
+        _pool.cache_clear()
+        raise RuntimeError(
+            f"a parse worker for {task.channel}/{task.day} was killed, probably for memory: set "
+            "PAX_PARSE_WORKERS lower and run the day again; nothing was committed"
+        ) from error
     return total
 
 
-def _split(task: ParseTask, parts: int) -> Iterator[ParseTask]:
+@cache
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Return this process's parse workers: started once, for every channel and day."""
+    # Spawned, not forked: the parent holds a Spark session and its threads.
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    atexit.register(pool.shutdown, wait=False, cancel_futures=True)
+    return pool
+
+
+def split(task: ParseTask, parts: int) -> Iterator[ParseTask]:
     """Cut the task into about `parts` tasks of about the same number of bytes."""
     share = sum(landed.size for landed in task.objects) / parts
     chosen: list[LandedObject] = []
@@ -107,163 +145,160 @@ def _split(task: ParseTask, parts: int) -> Iterator[ParseTask]:
 
 
 def parse_here(task: ParseTask) -> Parsed:
-    """Parse the task's objects in this process; rows go to the staging folder."""
+    """Parse the task's objects in this process."""
     parsed = Parsed()
-    rows = _Rows(task.staging, parsed.files)
+    table = ledger.raw_table(task.channel)
+    files = {
+        "messages": RowFiles(task.lake, table, "messages", {"arrival_day": task.day}),
+        **{kind: RowFiles(task.staging, kind, kind, {}) for kind in BESIDE},
+    }
     for landed in task.objects:
         try:
-            data = read_object(task.landing, landed.path)
+            entry = _object(task, landed, files)
         except OSError as error:
             parsed.unreadable[landed.path] = type(error).__name__
             continue
-        digest = hashlib.sha256(data).hexdigest()
-        known = task.known.get(landed.path, frozenset())
-        if digest in known:
+        if entry is None:
             parsed.unchanged.append(landed.path)
-            continue
-        # Objects are immutable; one that changed all the same is another object of that path.
-        uri = f"{landed.path}#{digest[:12]}" if known else landed.path
-        parsed.entries.append(_parse_object(task, landed, data, digest, uri, rows))
-    rows.flush()
+        else:
+            parsed.entries.append(entry)
+    parsed.messages = files["messages"].close()
+    for kind in BESIDE:
+        root = f"{task.staging.rstrip('/')}/{kind}"
+        parsed.beside[kind] = [f"{root}/{file.path}" for file in files[kind].close()]
     return parsed
 
 
-def _parse_object(
-    task: ParseTask, landed: LandedObject, data: bytes, digest: str, uri: str, rows: _Rows
-) -> Entry:
-    # When it landed, not when it was parsed: the same object gives the same rows in any run.
-    received_at = min(landed.modified_at, task.received_at)
-    records: Iterable[Record] = parse(
-        data, task.channel, uri, received_at=received_at, options=task.options
-    )
-    counts = dict.fromkeys(_SCHEMAS, 0)
-    total = 0
-    for ordinal, record in enumerate(records):
-        total += 1
-        where = {"raw_uri": uri, "raw_position": record.position, "raw_ordinal": ordinal}
-        if isinstance(record, Message):
-            kind, row = "messages", _message_row(record, received_at)
-        elif isinstance(record, ChannelEvent):
-            kind, row = "channel_events", _event_row(record, received_at, digest)
-        else:
-            kind, row = "quarantine", _quarantine_row(record, received_at, digest)
-        counts[kind] += 1
-        rows.add(kind, row | where)
-    return Entry(
+def _object(
+    task: ParseTask, landed: LandedObject, files: Mapping[str, RowFiles]
+) -> ledger.Entry | None:
+    """Read one object; None where these very bytes were ingested from its path before."""
+    with _opened(task.landing, landed) as (digest, size, stream):
+        known = task.known.get(landed.path, frozenset())
+        uri = task.again.get(landed.path)
+        if uri is None:
+            if digest in known:
+                return None
+            # Objects are immutable; one that changed all the same is another object of that path.
+            uri = f"{landed.path}#{digest[:12]}" if known else landed.path
+        # When it landed, not when it was parsed: the same object gives the same rows in any run.
+        received_at = min(landed.modified_at, task.received_at)
+        arrival = Arrival(task.channel, received_at, task.options)
+        rows = {kind: files[kind].object_rows() for kind in KINDS}
+        reading = _Reading(arrival, uri, digest, rows)
+        try:
+            total = reading.read(Source(stream))
+        except OSError:
+            for kind in KINDS:
+                rows[kind].drop()
+            raise
+        for kind in KINDS:
+            rows[kind].keep()
+    return ledger.Entry(
         path=landed.path,
         raw_uri=uri,
         etag=landed.etag,
         sha256=digest,
-        size=len(data),
+        size=size,
         arrival_day=task.day,
         first_seen=task.received_at,
         records=total,
-        messages=counts["messages"],
-        channel_events=counts["channel_events"],
-        quarantined=counts["quarantine"],
+        messages=rows["messages"].count,
+        channel_events=rows["channel_events"].count,
+        quarantined=rows["quarantine"].count,
+        parser=task.parser,
+        replaces=landed.path in task.again,
     )
 
 
-class _Rows:
-    """Collects rows by kind and writes them out before they take much memory."""
+@contextmanager
+def _opened(landing: str, landed: LandedObject) -> Iterator[tuple[str, int, BinaryIO]]:
+    """Open an object; give its SHA-256, its size in bytes and its bytes from the first one.
 
-    def __init__(self, staging: str, files: dict[str, list[str]]) -> None:
-        self._staging, self._files = staging, files
-        self._rows: dict[str, list[dict]] = {kind: [] for kind in _SCHEMAS}
-
-    def add(self, kind: str, row: dict) -> None:
-        self._rows[kind].append(row)
-        if len(self._rows[kind]) >= _ROWS_A_FILE:
-            self._write(kind)
-
-    def flush(self) -> None:
-        for kind, rows in self._rows.items():
-            if rows:
-                self._write(kind)
-
-    def _write(self, kind: str) -> None:
-        schema = _SCHEMAS[kind]
-        # The day is the partition; it lies beside the files, not in them.
-        inside = pa.schema([f for f in schema if f.name != "arrival_day"])
-        system, root = filesystem(self._staging)
-        path = f"{root}/{kind}-{uuid.uuid4().hex}.parquet"
-        table = pa.Table.from_pylist(self._rows[kind], schema=inside)
-        pq.write_table(table, path, filesystem=system, compression="lz4")
-        address = f"{self._staging.rstrip('/')}/{path.rsplit('/', 1)[1]}"
-        self._files[kind].append(address)
-        self._rows[kind] = []
+    One that fits into memory is read once; a larger one twice, first for its digest.
+    """
+    with open_object(landing, landed.path) as stream:
+        if landed.size <= MAX_RECORD_BYTES:
+            data = stream.read()
+            yield hashlib.sha256(data).hexdigest(), len(data), io.BytesIO(data)
+            return
+        total, size = hashlib.sha256(), 0
+        while part := stream.read(_CHUNK):
+            total.update(part)
+            size += len(part)
+    with open_object(landing, landed.path) as stream:
+        yield total.hexdigest(), size, stream
 
 
-def _message_row(message: Message, received_at: datetime) -> dict:
-    return {
-        "message_id": message.message_id,
-        "channel": message.channel,
-        "provider": message.provider,
-        "source_kind": message.source_kind,
-        "account": message.account,
-        "provider_message_id": message.provider_message_id,
-        "conversation_id": message.conversation_id,
-        "sender": message.sender,
-        "recipients": list(message.recipients),
-        "direction": message.direction,
-        "sent_at": _utc(message.sent_at),
-        "sent_at_precision": message.sent_at_precision,
-        "zone_assumed": message.zone_assumed,
-        "received_at": _utc(message.received_at or received_at),
-        "subject": message.subject,
-        "text": message.text,
-        "content_type": message.content_type,
-        "attachments": [asdict(attachment) for attachment in message.attachments],
-        "reply_to": message.reply_to,
-        "language": message.language,
-        "raw_sha256": message.sha256,
-        "source_metadata": _json(message.source_metadata),
-    }
+class _Reading:
+    """One object on its way into rows; counts its records."""
 
+    def __init__(
+        self, arrival: Arrival, uri: str, digest: str, rows: Mapping[str, ObjectRows]
+    ) -> None:
+        self._arrival, self._uri, self._digest, self._rows = arrival, uri, digest, rows
 
-def _event_row(event: ChannelEvent, received_at: datetime, digest: str) -> dict:
-    return {
-        "channel": event.channel,
-        "provider": event.provider,
-        "kind": event.kind,
-        "account": event.account,
-        "provider_message_id": event.provider_message_id,
-        "occurred_at": event.occurred_at and _utc(event.occurred_at),
-        "actor": event.actor,
-        "payload": _json(event.payload),
-        "raw_sha256": event.sha256,
-        "object_sha256": digest,
-        "received_at": received_at,
-    }
+    def read(self, source: Source) -> int:
+        """Read the object to its end; return how many records it has."""
+        if plain_lines.is_plain(source.head, self._arrival):
+            return self._by_column(source.stream())
+        total = 0
+        found = records(source, self._arrival)
+        while batch := list(islice(found, _BATCH)):
+            self._add(list(enumerate(batch, total)))
+            total += len(batch)
+        return total
 
+    def _by_column(self, stream: BinaryIO) -> int:
+        total = 0
+        ordinals: dict[str, int] = {}
+        for chunk in plain_lines.chunks(stream, self._arrival):
+            # A line is one record, but one that is read alone may hold several, or none.
+            sizes = np.ones(chunk.size, np.int64)
+            left: list[tuple[int, list[Record]]] = []
+            for place, line in chunk.left:
+                found = list(json_records.of_line(line, self._arrival, ordinals))
+                sizes[place] = len(found)
+                left.append((place, found))
+            first = total + np.cumsum(sizes) - sizes
+            self._add(
+                [
+                    (int(first[place]) + number, record)
+                    for place, found in left
+                    for number, record in enumerate(found)
+                ]
+            )
+            self._rows["messages"].add(self._completed(chunk.rows, first[chunk.at]))
+            total += int(sizes.sum())
+        return total
 
-def _quarantine_row(record: Quarantined, received_at: datetime, digest: str) -> dict:
-    return {
-        "channel": record.channel,
-        "code": record.code,
-        "reason": record.reason,
-        "payload": record.payload,
-        "object_sha256": digest,
-        "received_at": received_at,
-    }
+    def _completed(self, rows: pa.Table, ordinals: np.ndarray) -> pa.Table:
+        """Add what the object decides to the columns that the records decide."""
+        count = rows.num_rows
+        columns = {name: rows[name] for name in rows.column_names} | {
+            "raw_uri": pa.repeat(pa.scalar(self._uri), count),
+            "raw_ordinal": pa.array(ordinals, pa.int64()),
+            "received_at": pa.repeat(pa.scalar(self._arrival.received_at, TIMESTAMP), count),
+        }
+        schema = INSIDE["messages"]
+        return pa.table([columns[name] for name in schema.names], schema=schema)
 
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-def _json(value: Mapping[str, object]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    def _add(self, placed: list[Placed]) -> None:
+        by_kind: dict[str, list[Placed]] = {}
+        for ordinal, record in placed:
+            by_kind.setdefault(kind_of(record), []).append((ordinal, record))
+        for kind, found in by_kind.items():
+            self._rows[kind].add(
+                rows_of(kind, found, self._uri, self._digest, self._arrival.received_at)
+            )
 
 
 def staged_rows(files: Sequence[str], kind: str, day: str) -> pa.Table:
     """Read staged files of one kind back as one Arrow table with its `arrival_day`."""
-    schema = _SCHEMAS[kind]
-    inside = pa.schema([f for f in schema if f.name != "arrival_day"])
-    parts = [inside.empty_table()]
+    parts = [INSIDE[kind].empty_table()]
     for file in files:
         system, path = filesystem(file)
-        parts.append(pq.read_table(path, filesystem=system, schema=inside))
+        parts.append(pq.read_table(path, filesystem=system, schema=INSIDE[kind]))
     rows = pa.concat_tables(parts)
     days = pa.repeat(pa.scalar(day), rows.num_rows)
-    return rows.append_column("arrival_day", days).select(schema.names)
+    return rows.append_column("arrival_day", days).select(BESIDE[kind].names)

@@ -7,10 +7,12 @@ before a column existed reads as null and an empty table has its columns.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pax_assets.lake import tables
 from pax_assets.lake.schemas import SCHEMAS, partition_columns
@@ -52,6 +54,44 @@ def scan(
 
         frame = frame.withColumn(key, F.lit(partitions[0]))
     return frame.select(*columns)
+
+
+def files_holding(
+    lake: str, table: str, version: int, day: str, uris: Sequence[str]
+) -> tuple[list[str], int]:
+    """Return a day's files of a channel table that may hold rows of `uris`, and their rows.
+
+    Decided by the bounds of `raw_uri` in the files' footers.
+    """
+    snapshot = tables.open_table(lake, table, version)
+    if snapshot is None:
+        return [], 0
+    wanted = sorted(uris)
+    found, total = [], 0
+    for path, values in tables.files(lake, table, snapshot).items():
+        if values["arrival_day"] != day:
+            continue
+        system, address = tables.filesystem(path)
+        footer = pq.read_metadata(address, filesystem=system)
+        if _may_hold(footer, wanted):
+            found.append(path)
+            total += footer.num_rows
+    return found, total
+
+
+def _may_hold(footer: pq.FileMetaData, wanted: Sequence[str]) -> bool:
+    for group in range(footer.num_row_groups):
+        parts = footer.row_group(group)
+        place = next(
+            i for i in range(parts.num_columns) if parts.column(i).path_in_schema == "raw_uri"
+        )
+        bounds = parts.column(place).statistics
+        if bounds is None or not bounds.has_min_max:
+            return True
+        at = bisect_left(wanted, bounds.min)
+        if at < len(wanted) and wanted[at] <= bounds.max:
+            return True
+    return False
 
 
 def read_files(

@@ -86,28 +86,35 @@ def ensure(lake: str, table: str, schema: pa.Schema | None = None) -> DeltaTable
     return snapshot
 
 
-def write(lake: str, table: str, rows: pa.Table) -> list[DataFile]:
-    """Write `rows` below the root of `table`, a file for each partition; commit nothing."""
+def write(lake: str, table: str, rows: pa.Table, *, row_group: int | None = None) -> list[DataFile]:
+    """Write `rows` below the root of `table`, a file for each partition; commit nothing.
+
+    `row_group` is the number of rows that a reader can skip at once.
+    """
     keys = partition_columns(table, SCHEMAS.get(table, rows.schema))
     if rows.num_rows == 0:
         return []
     if not keys:
-        return [_write_file(lake, table, rows, {})]
+        return [_write_file(lake, table, rows, {}, row_group)]
     files = []
     for partition in rows.select(keys).group_by(keys).aggregate([]).to_pylist():
         chosen = rows
         for key, value in partition.items():
             chosen = chosen.filter(pc.equal(chosen[key], value))
-        files.append(_write_file(lake, table, chosen.drop_columns(keys), partition))
+        files.append(_write_file(lake, table, chosen.drop_columns(keys), partition, row_group))
     return files
 
 
-def _write_file(lake: str, table: str, rows: pa.Table, partition: Mapping[str, str]) -> DataFile:
+def _write_file(
+    lake: str, table: str, rows: pa.Table, partition: Mapping[str, str], row_group: int | None
+) -> DataFile:
     folder = partition_path(partition)
     path = f"{folder}{uuid.uuid4().hex}.parquet"
     system, root = tables.filesystem(tables.location(lake, table))
-    system.create_dir(f"{root}/{folder}".rstrip("/"), recursive=True)
-    pq.write_table(rows, f"{root}/{path}", filesystem=system, compression="zstd")
+    tables.make_folder(system, f"{root}/{folder}")
+    pq.write_table(
+        rows, f"{root}/{path}", filesystem=system, compression="zstd", row_group_size=row_group
+    )
     return _describe(system, root, path, partition)
 
 
@@ -167,12 +174,13 @@ def commit(
     *,
     remove: Sequence[str] = (),
     transaction: tuple[str, int] | None = None,
+    reached: Mapping[str, int] | None = None,
     metadata: Mapping[str, object] | None = None,
 ) -> None:
     """Add and remove files in one Delta transaction on the table of `snapshot`.
 
     `remove` names files of the snapshot. `transaction` is a name and a number, readable later
-    with `DeltaTable.transaction_version(name)`. Raises `Conflict`, with nothing changed, if since
+    with `DeltaTable.transaction_version(name)`; `reached` are more of them. Raises `Conflict`, with nothing changed, if since
     the snapshot a file to be removed went away or a commit of the same transaction name landed.
     """
     now = int(time.time() * 1000)
@@ -185,6 +193,7 @@ def commit(
         AddAction(f.path, f.size, dict(f.partition), now, True, json.dumps({"numRecords": f.rows}))
         for f in add
     ]
+    named = dict(reached or {}) | dict([transaction] if transaction else [])
     try:
         snapshot.create_write_transaction(
             actions,
@@ -193,7 +202,7 @@ def commit(
             partition_by=snapshot.metadata().partition_columns,
             commit_properties=CommitProperties(
                 custom_metadata=dict(metadata or {}) or None,
-                app_transactions=[Transaction(*transaction)] if transaction else None,
+                app_transactions=[Transaction(*item) for item in named.items()] or None,
             ),
         )
     except CommitFailedError as error:
@@ -218,6 +227,11 @@ def partition_rows(snapshot: DeltaTable, partition: Mapping[str, str]) -> int:
         for row in _files(snapshot)
         if all(row["partition"][key] == value for key, value in partition.items())
     )
+
+
+def row_counts(snapshot: DeltaTable) -> dict[str, int]:
+    """Return the snapshot's files with the number of rows that the log says they have."""
+    return {row["path"]: row["num_records"] for row in _files(snapshot)}
 
 
 def partition_files(snapshot: DeltaTable, partition: Mapping[str, str]) -> list[str]:

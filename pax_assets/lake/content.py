@@ -1,9 +1,12 @@
-"""A hash of what a table says, whatever way its rows lie in files.
+"""Hashes of what a table says, whatever way its rows lie in files.
 
 Automation asks whether data changed. A Delta version answers another question: compaction and a
 re-run that wrote the same rows both make a new one, and training would start for nothing. This
 hash depends on the rows alone: not on their order, the files, the order of the columns, or
 columns that are null throughout (a table that gained a column has not changed).
+
+Tables of records get by with less: a row follows from the record's bytes, the object it lay in
+and the parser that read it, and those are hashed already.
 """
 
 # pyarrow.compute makes its functions when it is imported; a type checker does not see them.
@@ -11,9 +14,13 @@ columns that are null throughout (a table that gained a column has not changed).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from pax_assets.lake.keys import Keys
 
 _BATCH_ROWS = 50_000
 
@@ -32,6 +39,34 @@ def content_hash(table: pa.Table) -> str:
     total = hashlib.sha256()
     total.update(b"".join(digests))
     return total.hexdigest()[:32]
+
+
+def records_hash(records: pa.Table, parsers: Mapping[str, str]) -> str:
+    """Return 32 hex digits that are equal for equal records, in any order.
+
+    `records` has `message_id`, `raw_uri` and `raw_sha256`; `parsers` says by `raw_uri` what read
+    the object. The rows' 128-bit hashes are added up, so a row counts as often as it occurs.
+    """
+    coded = records["raw_uri"].combine_chunks().dictionary_encode()
+    named = [f"{uri} {parsers.get(uri, '')}" for uri in coded.dictionary.to_pylist()]
+    where = np.array([_first_number(name) for name in named], np.uint64)
+    where = where[coded.indices.to_numpy()] if len(named) else where
+    ids, bytes_of = Keys.of(records["message_id"]), Keys.of(records["raw_sha256"])
+    high = _mixed(ids.high.view(np.uint64) + _mixed(bytes_of.high.view(np.uint64) + where))
+    low = _mixed(ids.low.view(np.uint64) + _mixed(bytes_of.low.view(np.uint64) ^ where))
+    total = f"{records.num_rows}:{int(high.sum())}:{int(low.sum())}"
+    return hashlib.sha256(total.encode()).hexdigest()[:32]
+
+
+def _first_number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """The finalizer of splitmix64 (Steele, Lea and Flood 2014): every bit depends on every bit."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 def _row_digests(batch: pa.RecordBatch, names: list[str]) -> list[bytes]:

@@ -11,9 +11,11 @@ keeps its meaning when its landing folder is moved or mounted elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,6 +60,19 @@ def undated_objects(landing: str, channel: str) -> list[LandedObject]:
     return sorted(found, key=lambda landed: landed.path)
 
 
+def objects_at(landing: str, channel: str, paths: Sequence[str]) -> list[LandedObject]:
+    """Return those objects of `channel` that lie at `paths` below the landing root, by path."""
+    system, root = filesystem(landing)
+    wanted = sorted({path for path in paths if path.startswith(f"{channel}/")})
+    found = []
+    for info in system.get_file_info([f"{root}/{path}" for path in wanted]):
+        if info.type == fs.FileType.File and _is_object(info, f"{root}/{channel}"):
+            landed = _landed(info, root, None)
+            day = landed.path.split("/")[1]
+            found.append(replace(landed, day=day if _day(day) else None))
+    return found
+
+
 def landing_days(lake: str, landing: str) -> list[str]:
     """Return the arrival days that have objects, in order.
 
@@ -80,11 +95,12 @@ def landing_days(lake: str, landing: str) -> list[str]:
     return sorted(days)
 
 
-def read_object(landing: str, path: str) -> bytes:
-    """Return the bytes of the object at `path` below the landing root; raises `OSError`."""
+def open_object(landing: str, path: str) -> BinaryIO:
+    """Open the object at `path` below the landing root for reading; raises `OSError`."""
     system, root = filesystem(landing)
-    with system.open_input_file(f"{root}/{path}") as stream:
-        return stream.readall()
+    if isinstance(system, fs.LocalFileSystem):
+        return Path(f"{root}/{path}").open("rb")
+    return cast(BinaryIO, system.open_input_stream(f"{root}/{path}"))
 
 
 def _below(landing: str, folder: str, day: str | None) -> Iterator[LandedObject]:
@@ -100,10 +116,14 @@ def _below(landing: str, folder: str, day: str | None) -> Iterator[LandedObject]
 def _list(system: fs.FileSystem, folder: str, *, recursive: bool) -> Iterator[fs.FileInfo]:
     selector = fs.FileSelector(folder, recursive=recursive, allow_not_found=True)
     for info in system.get_file_info(selector):
-        parts = info.path[len(folder) :].strip("/").split("/")
-        hidden = any(part.startswith((".", "_")) for part in parts)
-        if not hidden and not info.base_name.lower().endswith(_UNFINISHED):
+        if _is_object(info, folder):
             yield info
+
+
+def _is_object(info: fs.FileInfo, folder: str) -> bool:
+    parts = info.path[len(folder) :].strip("/").split("/")
+    hidden = any(part.startswith((".", "_")) for part in parts)
+    return not hidden and not info.base_name.lower().endswith(_UNFINISHED)
 
 
 def _landed(info: fs.FileInfo, root: str, day: str | None) -> LandedObject:

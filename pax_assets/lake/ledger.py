@@ -11,7 +11,7 @@ a named transaction, the version of the channel table up to which it reaches.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -27,7 +27,11 @@ METADATA_KEY = "pax.ledger"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ingested object. `messages` counts its message records, duplicates included."""
+    """One ingested object. `messages` counts its message records, duplicates included.
+
+    `parser` names the code and the options that read it; with `replaces` the object was read
+    again, and this entry takes the place of the one before.
+    """
 
     path: str
     raw_uri: str
@@ -40,6 +44,8 @@ class Entry:
     messages: int
     channel_events: int
     quarantined: int
+    parser: str = ""
+    replaces: bool = False
 
 
 def raw_table(channel: str) -> str:
@@ -73,13 +79,21 @@ def catch_up(lake: str, channel: str) -> int | None:
             return reached
         rows = _rows(channel, _commits(raw, after=reached))
         files = commit.write(lake, "ledger", rows)
-        commit.commit(snapshot, files, transaction=(name, target))
+        remove: list[str] = []
+        for day, uris in _replaced(rows).items():
+            known = ~pc.field("raw_uri").isin(pa.array(uris, pa.string()))
+            kept = known | (pc.field("channel") != channel)
+            change = commit.filter_partition(snapshot, lake, "ledger", {"arrival_day": day}, kept)
+            files += change.add
+            remove += change.remove
+        commit.commit(snapshot, files, remove=remove, transaction=(name, target))
         return target
 
     return commit.retrying(attempt)
 
 
 def _commits(raw: DeltaTable, after: int) -> list[tuple[int, list[dict]]]:
+    """Return the entries of each commit later than version `after`, the oldest first."""
     missing = raw.version() - after
     history = raw.history(missing)
     if len(history) < missing:
@@ -90,12 +104,14 @@ def _commits(raw: DeltaTable, after: int) -> list[tuple[int, list[dict]]]:
         )
     return [
         (info["version"], json.loads(info[METADATA_KEY]))
-        for info in history
+        for info in reversed(history)
         if METADATA_KEY in info
     ]
 
 
 def _rows(channel: str, commits: list[tuple[int, list[dict]]]) -> pa.Table:
+    # Read twice between two catch-ups, an object has its last entry only.
+    last = {entry["raw_uri"]: version for version, entries in commits for entry in entries}
     rows = [
         {
             **entry,
@@ -105,8 +121,17 @@ def _rows(channel: str, commits: list[tuple[int, list[dict]]]) -> pa.Table:
         }
         for version, entries in commits
         for entry in entries
+        if version == last[entry["raw_uri"]]
     ]
     return pa.Table.from_pylist(rows, schema=LEDGER)
+
+
+def _replaced(rows: pa.Table) -> dict[str, list[str]]:
+    """Return, by day, the objects whose earlier entries give way to those among `rows`."""
+    found: dict[str, list[str]] = {}
+    for row in rows.filter(pc.equal(rows["replaces"], True)).to_pylist():
+        found.setdefault(row["arrival_day"], []).append(row["raw_uri"])
+    return found
 
 
 def known_objects(
@@ -129,10 +154,33 @@ def known_objects(
     return known
 
 
-def entries(lake: str, channel: str, day: str) -> list[dict]:
-    """Return the ledger's rows of one channel and day, by `raw_uri`."""
+def entries(lake: str, channel: str, day: str, uris: Sequence[str] | None = None) -> list[dict]:
+    """Return the ledger's rows of one channel and day (of `uris` only, if given), by `raw_uri`."""
     chosen = (pc.field("channel") == channel) & (pc.field("arrival_day") == day)
+    if uris is not None:
+        chosen &= pc.field("raw_uri").isin(pa.array(uris, pa.string()))
     return tables.read(lake, "ledger", filter=chosen).sort_by("raw_uri").to_pylist()
+
+
+def entries_between(lake: str, channel: str, day: str, after: int, upto: int) -> list[dict]:
+    """Return what versions (after, upto] of a channel table added for a day, by `raw_uri`.
+
+    Each has `raw_uri`, `messages` and `replaces`.
+    """
+    chosen = (
+        (pc.field("channel") == channel)
+        & (pc.field("arrival_day") == day)
+        & (pc.field("raw_version") > after)
+        & (pc.field("raw_version") <= upto)
+    )
+    rows = tables.read(lake, "ledger", ["raw_uri", "messages", "replaces"], chosen)
+    return rows.sort_by("raw_uri").to_pylist()
+
+
+def parsers(lake: str, day: str) -> dict[str, str]:
+    """Return which parser and options read each object of a day, by `raw_uri`."""
+    rows = tables.read(lake, "ledger", ["raw_uri", "parser"], pc.field("arrival_day") == day)
+    return {row["raw_uri"]: row["parser"] or "" for row in rows.to_pylist()}
 
 
 def totals(lake: str) -> dict[str, int]:

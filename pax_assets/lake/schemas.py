@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pax_assets.lake.feature_schemas import FEATURE_SCHEMAS, PARTITIONED_BY
+
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 ATTACHMENTS = pa.list_(
@@ -92,21 +94,22 @@ CHANNEL_EVENTS = pa.schema(
     ]
 )
 
-MESSAGE_INDEX = pa.schema(
+# `key` and `key_low` are the first and the second 64 bits of `message_id`.
+MESSAGE_KEYS = pa.schema(
     [
-        ("message_id", pa.string()),
-        ("channel", pa.string()),
+        ("key", pa.int64()),
+        ("key_low", pa.int64()),
         ("arrival_day", pa.string()),
         ("raw_uri", pa.string()),
-        ("raw_position", pa.string()),
         ("raw_ordinal", pa.int64()),
-        ("bucket", pa.string()),
     ]
 )
 
 # `path` is where the object lies under landing; `raw_uri` differs from it only where the object at
 # that path was replaced by other bytes after it had been ingested. `messages` counts the records
 # that are messages, duplicates included: which of them are duplicates is derived, not stored.
+# `parser` names the code and the options that read the object; `replaces` says that the object
+# was read again and that this entry takes the place of an earlier one.
 LEDGER = pa.schema(
     [
         ("channel", pa.string()),
@@ -121,6 +124,8 @@ LEDGER = pa.schema(
         ("channel_events", pa.int64()),
         ("quarantined", pa.int64()),
         ("raw_version", pa.int64()),
+        ("parser", pa.string()),
+        ("replaces", pa.bool_()),
         ("arrival_day", pa.string()),
     ]
 )
@@ -146,6 +151,7 @@ PARTICIPANTS = pa.schema(
     [
         ("participant_id", pa.string()),
         ("identities", pa.list_(pa.struct([("kind", pa.string()), ("value", pa.string())]))),
+        ("alias_ids", pa.list_(pa.string())),
         ("display_names", pa.list_(pa.string())),
         ("channels", pa.list_(pa.string())),
         ("first_seen", TIMESTAMP),
@@ -162,14 +168,15 @@ SCHEMAS: dict[str, pa.Schema] = {
     "messages": MESSAGES,
     "quarantine": QUARANTINE,
     "channel_events": CHANNEL_EVENTS,
-    "message_index": MESSAGE_INDEX,
+    "message_keys": MESSAGE_KEYS,
     "ledger": LEDGER,
     "conversations": CONVERSATIONS,
     "participants": PARTICIPANTS,
+    **FEATURE_SCHEMAS,
 }
 
 # Tables that are not listed are daily if they have an `arrival_day`, else unpartitioned.
-_PARTITIONED_BY = {"message_index": ("bucket",)}
+_PARTITIONED_BY: dict[str, tuple[str, ...]] = {"message_keys": (), **PARTITIONED_BY}
 
 
 def partition_columns(table: str, schema: pa.Schema) -> list[str]:

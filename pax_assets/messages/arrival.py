@@ -8,7 +8,7 @@ place a bad record never stops a good one, and no parser invents its own error s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pax_assets.messages.json_values import MAX_DEPTH, canonical, is_too_deep
@@ -34,11 +34,16 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The facts of one landed object. `received_at` is timezone-aware UTC."""
+    """The facts of one landed object. `received_at` is timezone-aware UTC.
+
+    `names` are its own name and those of the archives' members that lead to what is read. They
+    decide no format and no id, but a chat export has its title nowhere else.
+    """
 
     channel: Channel
     received_at: datetime
-    options: ParseOptions = ParseOptions()
+    options: ParseOptions = field(default_factory=ParseOptions)
+    names: tuple[str, ...] = ()
 
     @property
     def default_region(self) -> str:

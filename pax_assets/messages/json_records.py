@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pax_assets.messages import jsonl, twilio_rest, whatsapp_cloud
+from pax_assets.messages import jsonl, sns, twilio_rest, whatsapp_cloud
 from pax_assets.messages.arrival import MAX_RECORD_BYTES, Arrival
 from pax_assets.messages.json_documents import (
     BrokenJson,
@@ -20,8 +20,8 @@ from pax_assets.messages.json_documents import (
     sha256_source,
 )
 from pax_assets.messages.json_values import Json, as_dict, as_list
-from pax_assets.messages.message import Channel, Record
-from pax_assets.messages.source import Source
+from pax_assets.messages.message import CHANNELS, Channel, Record
+from pax_assets.messages.source import Line, Source
 
 _MAX_KEY = 80
 # A list of lists of lists is no provider's format.
@@ -51,7 +51,34 @@ _KINDS = (
         ("sms", "whatsapp"),
         twilio_rest.records,
     ),
+    # What is inside says itself where it belongs.
+    _Kind(
+        "a notification of AWS",
+        lambda value: sns.is_envelope(value) or sns.is_raw_payload(value),
+        CHANNELS,
+        sns.records,
+    ),
 )
+
+
+# A record without lists and objects inside is a provider's only if it has one of these keys.
+_MARKS = frozenset(
+    {
+        "object",
+        "sid",
+        "Type",
+        "notificationType",
+        "eventType",
+        "originationNumber",
+        "inboundMessageId",
+        "MessageSid",
+    }
+)
+
+
+def is_provider_shape(keys: frozenset[str]) -> bool:
+    """Whether a record of scalars with these keys may be more than a line of an export."""
+    return not _MARKS.isdisjoint(keys)
 
 
 def records(source: Source, arrival: Arrival) -> Iterator[Record]:
@@ -79,14 +106,24 @@ def of_document(
 
 def _by_line(source: Source) -> Iterator[JsonDocument | BrokenJson]:
     for line in source.lines():
-        if line.whole:
-            yield from documents_of_line(line.number, line.data)
-        else:
-            reason = (
-                f"the line has {line.size} bytes, the bound is {MAX_RECORD_BYTES}; "
-                "split it into one record a line"
-            )
-            yield BrokenJson(f"line {line.number}", "record_too_large", reason, line.data)
+        yield from _documents_of(line)
+
+
+def of_line(line: Line, arrival: Arrival, ordinals: jsonl.Ordinals) -> Iterator[Record]:
+    """Yield the records of one line of JSON Lines; `ordinals` belongs to the whole object."""
+    for document in _documents_of(line):
+        yield from of_document(document, arrival, ordinals)
+
+
+def _documents_of(line: Line) -> Iterator[JsonDocument | BrokenJson]:
+    if line.whole:
+        yield from documents_of_line(line.number, line.data)
+        return
+    reason = (
+        f"the line has {line.size} bytes, the bound is {MAX_RECORD_BYTES}; "
+        "split it into one record a line"
+    )
+    yield BrokenJson(f"line {line.number}", "record_too_large", reason, line.data)
 
 
 def _of_value(

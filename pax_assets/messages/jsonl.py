@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from pax_assets.messages.addresses import mailboxes, phone, whatsapp_number
@@ -103,8 +104,8 @@ def message(
             raise UnusableError("no_text", f"the record holds no text under any of: {accepted}")
         text = ""
     names: dict[str, str] = {}
-    account = next(iter(_parties(fields.get("account"), arrival, {})), "")
-    sender = next(iter(_parties(fields.get("sender"), arrival, names)), "")
+    account = next(iter(parties(fields.get("account"), arrival, {})), "")
+    sender = next(iter(parties(fields.get("sender"), arrival, names)), "")
     stated_name = as_token(fields.get("sender_name"))
     if sender and stated_name:
         names.setdefault(sender, stated_name)
@@ -112,7 +113,7 @@ def message(
         dict.fromkeys(
             party
             for field in ("recipients", "cc", "bcc")
-            for party in _parties(fields.get(field), arrival, names)
+            for party in parties(fields.get(field), arrival, names)
         )
     )
     time = fields.get("time")
@@ -136,8 +137,8 @@ def message(
         conversation = thread_key(reply_to or provider_id)
     else:
         # Without any party each message stands alone: one huge conversation would be wrong.
-        parties = [party for party in (sender, *recipients) if party]
-        conversation = conversation_key(arrival.channel, account, parties or [provider_id])
+        named = [party for party in (sender, *recipients) if party]
+        conversation = conversation_key(arrival.channel, account, named or [provider_id])
     if names:
         rest["names"] = names
     return Message(
@@ -149,7 +150,7 @@ def message(
         conversation_id=conversation,
         sender=sender,
         recipients=recipients,
-        direction=_direction(fields.get("direction"), account, sender, recipients),
+        direction=direction(fields.get("direction"), account, sender, recipients),
         sent_at=moment.at,
         text=text,
         position=position,
@@ -166,18 +167,21 @@ def message(
     )
 
 
+def fields_of(keys: Iterable[str]) -> dict[str, str]:
+    """Return, for each field of `FIELD_NAMES` that occurs, the key that states it best."""
+    best: dict[str, tuple[int, str]] = {}
+    for key in keys:
+        ranked = _field_of(key) if len(key) <= _MAX_KEY else None
+        if ranked is not None and (ranked[0] not in best or ranked[1] < best[ranked[0]][0]):
+            best[ranked[0]] = (ranked[1], key)
+    return {field: key for field, (_, key) in best.items()}
+
+
 def _sorted_fields(record: Json) -> tuple[Json, Json]:
     """Split a record into the fields that are known (best name wins) and everything else."""
-    best: dict[str, tuple[int, str]] = {}
-    for key, value in record.items():
-        ranked = _field_of(key) if len(key) <= _MAX_KEY else None
-        if ranked is None or value is None:
-            continue
-        field, rank = ranked
-        if field not in best or rank < best[field][0]:
-            best[field] = (rank, key)
-    used = {key for _, key in best.values()}
-    fields = {field: record[key] for field, (_, key) in best.items()}
+    chosen = fields_of(key for key, value in record.items() if value is not None)
+    used = set(chosen.values())
+    fields = {field: record[key] for field, key in chosen.items()}
     rest = {key: value for key, value in record.items() if key not in used and value is not None}
     return fields, rest
 
@@ -196,15 +200,15 @@ def _text(fields: Json) -> str | None:
     return text
 
 
-def _parties(value: object, arrival: Arrival, names: dict[str, str]) -> list[str]:
+def parties(value: object, arrival: Arrival, names: dict[str, str]) -> list[str]:
     """Return the addresses that a value names (a string, an object, or a list of those)."""
     if isinstance(value, list):
-        return [party for item in as_list(value) for party in _parties(item, arrival, names)]
+        return [party for item in as_list(value) for party in parties(item, arrival, names)]
     if isinstance(value, dict):
         person = as_dict(value)
         keys = ("number", "phone", "email", "address", "wa_id", "id")
         raw = next((person[key] for key in keys if as_token(person.get(key))), None)
-        found = _parties(as_token(raw), arrival, names)
+        found = parties(as_token(raw), arrival, names)
         name = as_token(person.get("name"))
         if name and len(found) == 1:
             names.setdefault(found[0], name)
@@ -229,7 +233,8 @@ def _reply_to(fields: Json, arrival: Arrival) -> str | None:
     return value.strip("<> ") or None
 
 
-def _direction(value: object, account: str, sender: str, recipients: tuple[str, ...]) -> Direction:
+def direction(value: object, account: str, sender: str, recipients: tuple[str, ...]) -> Direction:
+    """Return which way a message went: as stated, else by where the account stands in it."""
     word = (as_token(value) or "").lower().partition("-")[0]
     if word in _DIRECTIONS:
         return _DIRECTIONS[word]

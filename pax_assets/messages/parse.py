@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
-from pax_assets.messages import json_records, mail
+from pax_assets.messages import (
+    android_sms,
+    chat_export,
+    containers,
+    json_records,
+    mail,
+    mbox,
+    twilio_form,
+)
 from pax_assets.messages.arrival import MAX_RECORD_BYTES, Arrival
 from pax_assets.messages.json_documents import JsonDocument, documents, looks_like_json
 from pax_assets.messages.mail_source import mail_start
@@ -22,11 +30,16 @@ from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.source import Source
 
 _ACCEPTED = {
-    "sms": "JSON Lines or Twilio's REST message list",
-    "whatsapp": "WhatsApp Cloud API webhook payloads, JSON Lines or Twilio's REST message list",
-    "email": "RFC 5322 mail (.eml) or JSON Lines",
+    "sms": (
+        "backups of Android's SMS Backup & Restore, JSON Lines, Twilio's webhook forms or REST "
+        "message list, or SMS of AWS in SNS"
+    ),
+    "whatsapp": (
+        "WhatsApp Cloud API webhook payloads, WhatsApp chat exports, JSON Lines, Twilio's webhook "
+        "forms or REST message list"
+    ),
+    "email": "RFC 5322 mail (.eml), mailboxes (mbox), JSON Lines or notifications of Amazon SES",
 }
-_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 
 
 def parse(
@@ -40,16 +53,17 @@ def parse(
     """Yield one `Message`, `ChannelEvent` or `Quarantined` for every record of an object.
 
     `data` are the object's bytes or a stream of them (read to its end, never closed), `channel`
-    one of `CHANNELS`, `uri` where it lies (named in reasons only), `received_at` when it arrived
-    (naive counts as UTC). No bytes make it raise, every string that it yields encodes to UTF-8,
-    memory does not grow with the object, and the same arguments give the same records. Raises
-    `ValueError` for a channel that does not exist, and what reading the stream raises.
+    one of `CHANNELS`, `uri` where it lies (its last part may name a chat), `received_at` when it
+    arrived (naive counts as UTC). No bytes make it raise, every string that it yields encodes to
+    UTF-8, memory does not grow with the object, and the same arguments give the same records.
+    Raises `ValueError` for a channel that does not exist, and what reading the stream raises.
     """
     if channel not in CHANNELS:
         raise ValueError(f"no such channel: {channel!r} (for {uri}); use one of {CHANNELS}")
     if received_at.tzinfo is None:
         received_at = received_at.replace(tzinfo=UTC)
-    arrival = Arrival(cast(Channel, channel), received_at.astimezone(UTC), options)
+    names = (uri.rsplit("/", 1)[-1],)
+    arrival = Arrival(cast(Channel, channel), received_at.astimezone(UTC), options, names)
     return records(Source(data), arrival)
 
 
@@ -76,16 +90,6 @@ class _Format:
     records: Callable[[Source, Arrival], Iterator[Record]]
 
 
-def _is_packed(head: bytes, _: Arrival) -> bool:
-    return any(head.startswith(magic) for magic in _PACKED)
-
-
-def _packed_records(source: Source, arrival: Arrival) -> Iterator[Record]:
-    kind = next(kind for magic, kind in _PACKED.items() if source.head.startswith(magic))
-    reason = f"the object is packed with {kind}; unpack it before landing"
-    yield arrival.quarantined("object", "packed_object", reason, source.head)
-
-
 def _is_mail(head: bytes, arrival: Arrival) -> bool:
     if arrival.channel != "email":
         return False
@@ -109,7 +113,15 @@ def _mail_records(source: Source, arrival: Arrival) -> Iterator[Record]:
 
 # The first that recognises the object reads it.
 _FORMATS = (
-    _Format(_is_packed, _packed_records),
+    _Format(
+        containers.is_container,
+        lambda source, arrival: containers.records(source, arrival, records),
+    ),
+    _Format(containers.is_packed_otherwise, containers.packed_otherwise),
+    _Format(android_sms.is_backup, android_sms.records),
+    _Format(twilio_form.is_form, twilio_form.records),
+    _Format(mbox.is_mbox, mbox.records),
+    _Format(chat_export.is_chat_export, chat_export.records),
     _Format(_is_mail, _mail_records),
     _Format(lambda head, _: looks_like_json(head), json_records.records),
 )

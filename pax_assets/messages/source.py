@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import codecs
 import io
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from pax_assets.messages.arrival import MAX_QUARANTINE_BYTES, MAX_RECORD_BYTES
+from pax_assets.messages.expansion import Expansion
 
 HEAD_BYTES = 64 * 1024
 _CHUNK = 1024 * 1024
@@ -37,29 +39,42 @@ class Line:
 
 
 class Source:
-    """The bytes of an object or of a member of an archive; read it in one of the three ways."""
+    """The bytes of an object or of a member of an archive; read it in one of the three ways.
 
-    def __init__(self, data: bytes | BinaryIO) -> None:
+    `expansion` is what the object that they come from has unfolded to until now.
+    """
+
+    def __init__(self, data: bytes | BinaryIO, expansion: Expansion | None = None) -> None:
         self._stream: BinaryIO = io.BytesIO(data) if isinstance(data, bytes) else data
+        self.expansion = expansion or Expansion()
         self.head = _fill(self._stream, HEAD_BYTES)
         if self.head.startswith(codecs.BOM_UTF8):
             self.head = self.head[len(codecs.BOM_UTF8) :]
         elif _is_utf16(self.head):
-            self._stream = io.BufferedReader(_FromUtf16(self.stream()), _CHUNK)
+            packed = _Joined(deque([self.head]), self._stream)
+            self._stream = io.BufferedReader(_FromUtf16(packed), _CHUNK)
             self.head = _fill(self._stream, HEAD_BYTES)
+        self._looked_at = deque([self.head])
 
     def small(self) -> bytes | None:
         """Return all bytes where they are at most `MAX_RECORD_BYTES`; else None.
 
         After None the other two ways still see everything.
         """
-        rest = _fill(self._stream, MAX_RECORD_BYTES - len(self.head) + 1)
-        self.head += rest
-        return None if len(self.head) > MAX_RECORD_BYTES else self.head
+        missing = MAX_RECORD_BYTES + 1 - sum(map(len, self._looked_at))
+        while missing > 0 and (part := self._stream.read(min(missing, _CHUNK))):
+            self._looked_at.append(part)
+            missing -= len(part)
+        if missing <= 0:
+            return None
+        if len(self._looked_at) > 1:
+            self.head = _joined(self._looked_at)
+            self._looked_at = deque([self.head])
+        return self.head
 
     def stream(self) -> BinaryIO:
-        """Return the bytes as a stream, from the first one."""
-        return io.BufferedReader(_Joined(self.head, self._stream), _CHUNK)
+        """Return the bytes as a stream, from the first one; once."""
+        return io.BufferedReader(_Joined(self._looked_at, self._stream), _CHUNK)
 
     def lines(self) -> Iterator[Line]:
         """Yield every line, blank ones too."""
@@ -89,10 +104,11 @@ def _line(number: int, data: bytes, stream: BinaryIO) -> Line:
 
 
 class _Joined(io.RawIOBase):
-    """Bytes that were looked at already, then the stream that they came from."""
+    """Bytes that were looked at already (let go as they are read), then the rest of a stream."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head = memoryview(head)
+    def __init__(self, looked_at: deque[bytes], rest: BinaryIO) -> None:
+        self._looked_at = looked_at
+        self._piece = memoryview(b"")
         self._rest = rest
 
     def readable(self) -> bool:
@@ -100,10 +116,12 @@ class _Joined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Fill `buffer` from the head, then from the stream; 0 at the end."""
-        if self._head:
-            part = self._head[: len(buffer)]
-            self._head = self._head[len(part) :]
+        """Fill `buffer` from what was looked at, then from the stream; 0 at the end."""
+        while not self._piece and self._looked_at:
+            self._piece = memoryview(self._looked_at.popleft())
+        if self._piece:
+            part = self._piece[: len(buffer)]
+            self._piece = self._piece[len(part) :]
         else:
             part = self._rest.read(len(buffer))
         buffer[: len(part)] = part
@@ -113,7 +131,7 @@ class _Joined(io.RawIOBase):
 class _FromUtf16(io.RawIOBase):
     """A UTF-16 stream (PowerShell's default) as UTF-8; what is broken in it stays invalid."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: io.RawIOBase) -> None:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
         self._ready = b""
@@ -125,11 +143,12 @@ class _FromUtf16(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Fill `buffer` with UTF-8; 0 at the end."""
         while not self._ready:
-            part = self._stream.read(_CHUNK)
+            part = self._stream.read(_CHUNK) or b""
             try:
                 text = self._decoder.decode(part, final=not part)
             except UnicodeDecodeError:
-                # Half a character at the end.
+                # Half a character at the end; the decoder would report it again and again.
+                self._decoder.reset()
                 text = "\ufffd"
             self._ready = text.encode("utf-8", "surrogatepass")
             if not part:
@@ -152,8 +171,16 @@ def _is_utf16(head: bytes) -> bool:
 
 def _fill(stream: BinaryIO, size: int) -> bytes:
     """Read `size` bytes, or all that there are; a stream may give them in pieces."""
-    parts = []
+    parts: deque[bytes] = deque()
     while size > 0 and (part := stream.read(min(size, _CHUNK))):
         parts.append(part)
         size -= len(part)
-    return b"".join(parts)
+    return _joined(parts)
+
+
+def _joined(parts: deque[bytes]) -> bytes:
+    """Join `parts` and empty it: at no time is more than a piece of them held twice."""
+    joined = io.BytesIO()
+    while parts:
+        joined.write(parts.popleft())
+    return joined.getvalue()

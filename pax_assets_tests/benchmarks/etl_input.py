@@ -17,66 +17,12 @@ DAY = "2026-01-05"
 DUPLICATES = 0.0475
 BROKEN = 0.001
 _LINES_A_FILE = 50_000
-_WORDS = [
-    "order",
-    "invoice",
-    "meeting",
-    "delivery",
-    "tomorrow",
-    "please",
-    "confirm",
-    "the",
-    "number",
-    "for",
-    "your",
-    "account",
-    "and",
-    "let",
-    "us",
-    "know",
-    "if",
-    "address",
-    "changed",
-    "we",
-    "will",
-    "call",
-    "back",
-    "before",
-    "noon",
-    "thanks",
-    "regards",
-    "payment",
-    "received",
-    "ticket",
-    "support",
-    "refund",
-    "package",
-    "arrived",
-    "late",
-    "can",
-    "you",
-    "send",
-    "contract",
-    "signed",
-    "by",
-    "Friday",
-    "office",
-    "main",
-    "street",
-    "customer",
-    "service",
-    "agent",
-    "will",
-    "be",
-    "there",
-    "soon",
-    "see",
-    "attached",
-    "document",
-    "code",
-    "expires",
-    "minutes",
-]
+_WORDS = (
+    "order invoice meeting delivery tomorrow please confirm the number for your account and let "
+    "us know if address changed we will call back before noon thanks regards payment received "
+    "ticket support refund package arrived late can you send contract signed by Friday office "
+    "main street customer service agent will be there soon see attached document code expires"
+).split()  # noqa: SIM905 - a line a word is no easier to read
 
 
 def write_landing(root: Path, messages: int, seed: int = 5, day: str = DAY) -> dict[str, int]:
@@ -98,10 +44,11 @@ def write_landing(root: Path, messages: int, seed: int = 5, day: str = DAY) -> d
 
 
 def _lines(channel: str, count: int, random: np.random.Generator) -> Iterator[tuple[bytes, bool]]:
-    ids = np.arange(count)
+    # Which record each line holds: its own, or an earlier one that is delivered again.
+    which = np.arange(count)
     again = random.random(count) < DUPLICATES
     again[0] = False
-    ids[again] = (random.random(again.sum()) * ids[again]).astype(np.int64)
+    which[again] = (random.random(again.sum()) * which[again]).astype(np.int64)
     broken = random.random(count) < BROKEN
     cut = random.random(count)
     senders = random.integers(0, 20_000, count)
@@ -110,16 +57,15 @@ def _lines(channel: str, count: int, random: np.random.Generator) -> Iterator[tu
     lengths = random.integers(8, 52, count)
     start = random.integers(0, 1 << 30, count)
     step = random.integers(1, 60, count)
-    for i in range(count):
+    for line_number in range(count):
+        i = int(which[line_number])
         words = [_WORDS[(start[i] + k * step[i]) % len(_WORDS)] for k in range(lengths[i])]
-        record = _record(
-            channel, int(ids[i]), int(senders[i]), int(accounts[i]), int(seconds[i]), words
-        )
+        record = _record(channel, i, int(senders[i]), int(accounts[i]), int(seconds[i]), words)
         line = json.dumps(record).encode()
-        if broken[i]:
-            keep = 1 + int(cut[i] * (len(line) - 2))
+        if broken[line_number]:
+            keep = 1 + int(cut[line_number] * (len(line) - 2))
             line = line[:keep] if keep % 2 else line[:keep] + b"\xff" + line[keep + 1 :]
-        yield line, bool(broken[i])
+        yield line, bool(broken[line_number])
 
 
 def _record(

@@ -73,7 +73,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run(spark, lake: str, landing: Path) -> dict[str, IngestReport]:
     reports = {
-        channel: ingest(spark, lake, str(landing), channel, DAY, NOW, workers=2)
+        channel: ingest(lake, str(landing), channel, DAY, NOW, workers=2)
         for channel in ("sms", "whatsapp", "email")
     }
     build_messages(spark, lake, DAY)

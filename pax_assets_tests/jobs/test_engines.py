@@ -23,7 +23,7 @@ def run_jobs(spark, lake: str, landing: str) -> None:
     """Take two days, the later one first, through all jobs."""
     for day in (DAYS[1], DAYS[0]):
         for channel in ("sms", "whatsapp"):
-            ingest(spark, lake, landing, channel, day, NOW)
+            ingest(lake, landing, channel, day, NOW)
         build_messages(spark, lake, day)
     update_conversations(spark, lake)
     update_participants(spark, lake)

@@ -29,7 +29,7 @@ def build(spark, lake, landing):
 
     def _build(day: str, lake: str = lake):
         for channel in ("sms", "whatsapp", "email"):
-            ingest(spark, lake, str(landing), channel, day, NOW)
+            ingest(lake, str(landing), channel, day, NOW)
         build_messages(spark, lake, day)
         return update_conversations(spark, lake), update_participants(spark, lake)
 
@@ -138,7 +138,7 @@ def test_updates_day_by_day_equal_one_update_at_the_end(build, spark, landing, l
         build(day)
     other = str(tmp_path / "other")
     for day in DAYS:
-        ingest(spark, other, str(landing), "sms", day, NOW)
+        ingest(other, str(landing), "sms", day, NOW)
         build_messages(spark, other, day)
     for table, update in (
         ("conversations", update_conversations),

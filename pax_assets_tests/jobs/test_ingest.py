@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow.compute as pc
 import pytest
 
 from pax_assets.jobs import ingest as job
@@ -29,7 +28,7 @@ def run(spark, lake, landing):
     """Ingest a channel's day of this test's landing folder."""
 
     def _run(channel="sms", day=DAY, now=NOW, lake=lake, workers=1) -> IngestReport:
-        return ingest(spark, lake, str(landing), channel, day, now, workers)
+        return ingest(lake, str(landing), channel, day, now, workers)
 
     return _run
 
@@ -186,14 +185,14 @@ def test_an_object_that_was_only_touched_is_not_taken_again(run, landing):
 def test_an_object_that_cannot_be_opened_is_reported_and_tried_again(run, landing, monkeypatch):
     land(landing, f"sms/{DAY}/a.jsonl", [line("a")])
     land(landing, f"sms/{DAY}/b.jsonl", [line("b")])
-    real = parsing.read_object
+    real = parsing.open_object
 
     def refuse(root, path):
         if path.endswith("a.jsonl"):
             raise PermissionError(path)
         return real(root, path)
 
-    monkeypatch.setattr(parsing, "read_object", refuse)
+    monkeypatch.setattr(parsing, "open_object", refuse)
     report = run()
     assert report.unreadable == {f"sms/{DAY}/a.jsonl": "PermissionError"}
     assert report.totals["messages"] == 1
@@ -270,17 +269,15 @@ def test_a_run_killed_at_any_commit_is_repaired_by_running_again(
     assert hashes(lake) == hashes(clean)
 
 
-def test_a_run_killed_while_the_engine_writes_leaves_nothing_to_see(
+def test_a_run_killed_after_its_rows_were_written_leaves_nothing_to_see(
     run, landing, lake, tmp_path, monkeypatch
 ):
     _objects(landing)
-    real = job._transform
 
     def dying(*args):
-        real(*args)
         raise Killed
 
-    monkeypatch.setattr(job, "_transform", dying)
+    monkeypatch.setattr(job, "_commit_beside", dying)
     with pytest.raises(Killed):
         run("whatsapp")
     monkeypatch.undo()
@@ -298,11 +295,11 @@ def test_leftovers_of_a_killed_run_do_not_outlive_a_change_of_the_object_or_its_
     land(landing, f"whatsapp/{DAY}/other.json", ["{stays"])
     run("whatsapp")
     today, tomorrow = NOW, NOW + timedelta(days=1)
-    real = job._transform
-    monkeypatch.setattr(job, "_transform", lambda *args: (_ for _ in ()).throw(Killed()))
+    real = job._commit_rows
+    monkeypatch.setattr(job, "_commit_rows", lambda *args: (_ for _ in ()).throw(Killed()))
     with pytest.raises(Killed):
         run("whatsapp", day=today.date().isoformat(), now=today)
-    monkeypatch.setattr(job, "_transform", real)
+    monkeypatch.setattr(job, "_commit_rows", real)
     assert read(lake, "quarantine").num_rows == 3
     land(landing, "whatsapp/loose.json", ["{broken", line("x")])
     report = run("whatsapp", day=tomorrow.date().isoformat(), now=tomorrow)
@@ -338,9 +335,9 @@ def test_an_object_that_vanishes_before_it_is_read_is_not_in_the_ledger(
     run, landing, lake, monkeypatch
 ):
     file = land(landing, f"sms/{DAY}/a.jsonl", [line("a")])
-    real = parsing.read_object
+    real = parsing.open_object
     monkeypatch.setattr(
-        parsing, "read_object", lambda root, path: (file.unlink(missing_ok=True), real(root, path))
+        parsing, "open_object", lambda root, path: (file.unlink(missing_ok=True), real(root, path))
     )
     report = run()
     assert list(report.unreadable) == [f"sms/{DAY}/a.jsonl"]
@@ -350,8 +347,13 @@ def test_an_object_that_vanishes_before_it_is_read_is_not_in_the_ledger(
 def test_the_index_knows_each_message_record(run, landing, lake):
     land(landing, f"sms/{DAY}/a.jsonl", [line("a"), line("a"), line("b")])
     run()
-    rows = read(lake, "raw_sms", ["message_id", "raw_uri", "raw_ordinal"])
-    indexed = read(lake, "message_index", ["message_id", "raw_uri", "raw_ordinal"])
-    order = [("raw_ordinal", "ascending")]
-    assert indexed.sort_by(order).equals(rows.sort_by(order))
-    assert pc.all(pc.equal(read(lake, "message_index")["arrival_day"], DAY)).as_py()
+    rows = read(lake, "raw_sms", ["message_id", "raw_uri", "raw_ordinal"]).to_pylist()
+    indexed = read(lake, "message_keys").to_pylist()
+    assert sorted((r["key"], r["raw_uri"], r["raw_ordinal"]) for r in indexed) == sorted(
+        (signed(r["message_id"]), r["raw_uri"], r["raw_ordinal"]) for r in rows
+    )
+    assert {r["arrival_day"] for r in indexed} == {DAY}
+
+
+def signed(digest: str) -> int:
+    return int.from_bytes(bytes.fromhex(digest[:16]), "big", signed=True)

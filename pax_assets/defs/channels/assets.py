@@ -69,7 +69,6 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
 
         day = context.partition_key
         report = ingest(
-            spark.session,
             lake.root,
             lake.landing,
             channel,

@@ -1,0 +1,365 @@
+"""Records of one shape as columns: the rows that `messages.jsonl` would give, thousands at once.
+
+What a field means is said in `messages.jsonl` alone; its functions are called here once for each
+distinct value instead of once for each record. Hashes are the one thing that every record costs.
+"""
+
+# pyarrow.compute makes its functions when it is imported; a type checker does not see them.
+# pyright: reportAttributeAccessIssue=false
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pax_assets.lake.schemas import RAW, TIMESTAMP
+from pax_assets.messages import jsonl
+from pax_assets.messages.arrival import Arrival
+from pax_assets.messages.mail import thread_key
+from pax_assets.messages.message import conversation_key
+from pax_assets.messages.timestamps import EARLIEST, LATEST, read_moment
+
+# Printable ASCII that JSON writes as it is and that no reader of ids trims.
+_PLAIN_ID = r"^[!#-;=?-\[\]-~]+$"
+_ISO_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
+# Beyond this the parser of records keeps an integer's digits.
+_LARGEST_INTEGER = 10**17
+_MAX_PEOPLE = 100_000
+
+People = dict[str, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where the records of one shape (their keys, in order) hold what: places among the values."""
+
+    used: dict[str, int]
+    rest: list[tuple[str, int]]
+
+
+_DECIDED = [
+    f for f in RAW if f.name not in ("raw_uri", "raw_ordinal", "received_at", "arrival_day")
+]
+
+
+def no_rows() -> pa.Table:
+    """Return no rows, with the columns that a record decides."""
+    return pa.schema(_DECIDED).empty_table()
+
+
+class Group:
+    """Records of one shape, as columns. What is not plain about a record drops it from `ok`."""
+
+    def __init__(
+        self,
+        arrival: Arrival,
+        plan: Plan,
+        lines: list[bytes],
+        numbers: list[int],
+        values: list[tuple[object, ...]],
+        known_people: People,
+    ) -> None:
+        self._known_people = known_people
+        self._arrival = arrival
+        self._plan = plan
+        self._lines = lines
+        self._numbers = numbers
+        self._columns = list(zip(*values, strict=True))
+        self._ok = np.ones(len(lines), bool)
+
+    def rows(self) -> tuple[pa.Table, np.ndarray]:
+        """Return the rows of the plain records, and which of the group's records they are."""
+        count = len(self._lines)
+        used = {field: self._strings(place) for field, place in self._plan.used.items()}
+        rest = [(key, self._scalars(place)) for key, place in self._plan.rest]
+        self._require(pc.match_substring_regex(used["id"], _PLAIN_ID))
+        channel = self._arrival.channel
+        if channel == "email":
+            self._require_other(used["id"], ("<", ">"))
+        accounts = self._parties(used.get("account"))
+        senders = self._parties(used.get("sender"))
+        recipients = self._parties(used.get("recipients"))
+        sent_at, precision, zone = self._moments(used["time"])
+        thread = self._mapped(used.get("thread"), _token)
+        reply_to = self._mapped(
+            used.get("reply_to"), _mail_reference if channel == "email" else _token
+        )
+        between = [accounts, senders, recipients]
+        direction = self._directions(used.get("direction"), between)
+        if thread is not None:
+            conversation = self._threads(thread, accounts)
+        else:
+            conversation = self._conversations(reply_to, used["id"], between)
+        account = _taken([_first(p) for p in accounts.values], accounts.codes)
+        columns = {
+            "message_id": self._message_ids(used["id"], accounts),
+            "channel": _constant(channel, count),
+            "provider": _filled(self._mapped(used.get("provider"), _token), "jsonl", count),
+            "source_kind": _constant("export", count),
+            "account": account,
+            "provider_message_id": used["id"],
+            "conversation_id": conversation,
+            "sender": _taken([_first(p) for p in senders.values], senders.codes),
+            "recipients": _taken(
+                [list(p) for p in recipients.values], recipients.codes, pa.list_(pa.string())
+            ),
+            "direction": direction,
+            "sent_at": sent_at,
+            "sent_at_precision": precision,
+            "zone_assumed": zone,
+            "subject": used.get("subject"),
+            "text": used["text"],
+            "content_type": _filled(
+                self._mapped(used.get("content_type"), _token), "text/plain", count
+            ),
+            "attachments": pa.array([[]], RAW.field("attachments").type).take(
+                pa.array(np.zeros(count, np.int64))
+            ),
+            "reply_to": reply_to,
+            "language": self._mapped(used.get("language"), _token),
+            "raw_position": pc.binary_join_element_wise(
+                "line", pa.array(self._numbers, pa.int64()).cast(pa.string()), " "
+            ),
+            "raw_sha256": pa.array(
+                [hashlib.sha256(line).hexdigest() for line in self._lines], pa.string()
+            ),
+            "source_metadata": _json_objects(rest, thread, count),
+        }
+        arrays = [
+            columns[f.name] if columns[f.name] is not None else pa.nulls(count, f.type)
+            for f in _DECIDED
+        ]
+        table = pa.table(arrays, schema=pa.schema(_DECIDED))
+        if not self._ok.all():
+            table = table.filter(pa.array(self._ok))
+        return table, np.flatnonzero(self._ok)
+
+    def _require(self, condition: pa.Array) -> None:
+        self._ok &= pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
+
+    def _require_other(self, values: pa.Array, parts: Sequence[str]) -> None:
+        for part in parts:
+            self._require(pc.invert(pc.match_substring(values, part)))
+
+    def _strings(self, place: int) -> pa.Array:
+        """Return a column of strings; rows that hold anything else are not plain."""
+        values = self._columns[place]
+        try:
+            column = pa.array(values, pa.string())
+        except (pa.ArrowTypeError, pa.ArrowInvalid):
+            column = pa.array([v if type(v) is str else None for v in values], pa.string())
+        if column.null_count:
+            self._require(column.is_valid())
+            column = pc.fill_null(column, "")
+        return column
+
+    def _scalars(self, place: int) -> pa.Array:
+        """Return a column of one kind of scalar, null where a row has none (or is not plain)."""
+        values = self._columns[place]
+        kinds = Counter(map(type, values))
+        kind = max((str, int, bool), key=lambda kind: kinds[kind])
+        if not kinds.keys() <= {kind, type(None)}:
+            self._ok &= np.asarray([v is None or type(v) is kind for v in values])
+            values = [v if type(v) is kind else None for v in values]
+        if kind is not int:
+            return pa.array(values, pa.string() if kind is str else pa.bool_())
+        wide = [v is not None and abs(v) >= _LARGEST_INTEGER for v in values]
+        if any(wide):
+            self._ok &= ~np.asarray(wide)
+            values = [None if w else v for v, w in zip(values, wide, strict=True)]
+        return pa.array(values, pa.int64())
+
+    def _parties(self, values: pa.Array | None) -> _Coded:
+        """Return the addresses that each row names; rows that name people too are not plain."""
+        if values is None:
+            return _Coded([()], np.zeros(len(self._lines), np.int64))
+        coded = _Coded.of(values)
+        found = [self._people(value) for value in coded.values]
+        self._ok &= np.asarray([parties is not None for parties in found])[coded.codes]
+        return _Coded([parties or () for parties in found], coded.codes)
+
+    def _people(self, value: str) -> tuple[str, ...] | None:
+        if value not in self._known_people:
+            names: dict[str, str] = {}
+            parties = tuple(dict.fromkeys(jsonl.parties(value, self._arrival, names)))
+            if len(self._known_people) >= _MAX_PEOPLE:
+                self._known_people.clear()
+            self._known_people[value] = None if names else parties
+        return self._known_people[value]
+
+    def _mapped(
+        self, values: pa.Array | None, read: Callable[[str], str | None]
+    ) -> pa.Array | None:
+        if values is None:
+            return None
+        coded = _Coded.of(values)
+        return _taken([read(value) for value in coded.values], coded.codes)
+
+    def _moments(self, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+        count = len(values)
+        if pc.all(pc.match_substring_regex(values, _ISO_UTC)).as_py():
+            try:
+                at = pc.cast(values, TIMESTAMP)
+            except pa.ArrowInvalid:
+                # The 30th of February, or a leap second.
+                at = None
+            if at is not None and _bounded(at):
+                return at, _constant("second", count), pa.nulls(count, pa.string())
+        coded = _Coded.of(values)
+        moments = [read_moment(value) for value in coded.values]
+        self._ok &= np.asarray([m is not None for m in moments], bool)[coded.codes]
+        return (
+            _taken([m and m.at for m in moments], coded.codes, TIMESTAMP),
+            _taken([m and m.precision for m in moments], coded.codes),
+            _taken([m and m.zone_assumed for m in moments], coded.codes),
+        )
+
+    def _message_ids(self, ids: pa.Array, accounts: _Coded) -> pa.Array:
+        channel = self._arrival.channel
+        # The beginning of `message.message_id`'s JSON array, once for each account.
+        starts = [
+            json.dumps([channel, _first(account)], separators=(",", ":"))[:-1] + ',"'
+            for account in accounts.values
+        ]
+        sha256 = hashlib.sha256
+        return pa.array(
+            [
+                sha256(f'{starts[code]}{identifier}"]'.encode()).hexdigest()
+                for code, identifier in zip(accounts.codes.tolist(), ids.to_pylist(), strict=True)
+            ],
+            pa.string(),
+        )
+
+    def _directions(self, words: pa.Array | None, between: list[_Coded]) -> pa.Array:
+        count = len(self._lines)
+        stated = _Coded.of(words) if words is not None else _Coded([None], np.zeros(count, int))
+        known = [jsonl.direction(word, "", "", ()) for word in stated.values]
+        if "unknown" not in known:
+            return _taken(known, stated.codes)
+        return _of_each(
+            [*between, stated],
+            lambda account, sender, recipients, word: jsonl.direction(
+                word, _first(account), _first(sender), recipients
+            ),
+        )
+
+    def _threads(self, thread: pa.Array, accounts: _Coded) -> pa.Array:
+        """`message.conversation_key` of the channel, the account and the stated thread."""
+        self._require(pc.match_substring_regex(thread, _PLAIN_ID))
+        # Its JSON array up to the thread's name, once for each account.
+        starts = [
+            json.dumps([self._arrival.channel, _first(account)], separators=(",", ":"))[:-1]
+            + ',["thread:'
+            for account in accounts.values
+        ]
+        sha256 = hashlib.sha256
+        return pa.array(
+            [
+                sha256(f'{starts[code]}{name}"]]'.encode()).hexdigest()[:32]
+                for code, name in zip(accounts.codes.tolist(), thread.to_pylist(), strict=True)
+            ],
+            pa.string(),
+        )
+
+    def _conversations(
+        self, reply_to: pa.Array | None, ids: pa.Array, between: list[_Coded]
+    ) -> pa.Array:
+        channel = self._arrival.channel
+        if channel == "email":
+            roots = ids if reply_to is None else pc.coalesce(reply_to, ids)
+            return pa.array([thread_key(root) for root in roots.to_pylist()], pa.string())
+        keys = _of_each(
+            between,
+            lambda account, sender, recipients: (
+                conversation_key(
+                    channel, _first(account), [p for p in (_first(sender), *recipients) if p]
+                )
+                if sender or recipients
+                else None
+            ),
+        )
+        # Without any party a message stands alone, under its own id: that is not plain.
+        self._require(keys.is_valid())
+        return keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """A column as its distinct values and, for each row, which of them it holds."""
+
+    values: list
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, column: pa.Array) -> _Coded:
+        encoded = column.dictionary_encode()
+        return cls(encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64))
+
+
+def _of_each(columns: list[_Coded], work: Callable) -> pa.Array:
+    """Return `work(*values)` for each row, called once for each combination of values."""
+    codes = np.zeros(len(columns[0].codes), np.int64)
+    for column in columns:
+        # Numbered anew after each column, so that the product never overflows.
+        _, codes = np.unique(codes * len(column.values) + column.codes, return_inverse=True)
+    _, rows, codes = np.unique(codes, return_index=True, return_inverse=True)
+    found = [
+        work(*(column.values[column.codes[row]] for column in columns)) for row in rows.tolist()
+    ]
+    return _taken(found, codes)
+
+
+def _taken(values: list, codes: np.ndarray, kind: pa.DataType | None = None) -> pa.Array:
+    return pa.array(values, kind or pa.string()).take(pa.array(codes))
+
+
+def _constant(value: str, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), count)
+
+
+def _filled(values: pa.Array | None, default: str, count: int) -> pa.Array:
+    return _constant(default, count) if values is None else pc.fill_null(values, default)
+
+
+def _first(parties: Sequence[str]) -> str:
+    return parties[0] if parties else ""
+
+
+def _token(value: str) -> str | None:
+    return value.strip() or None
+
+
+def _mail_reference(value: str) -> str | None:
+    return value.strip().strip("<> ") or None
+
+
+def _bounded(at: pa.Array) -> bool:
+    span = pc.min_max(at).as_py()
+    first, last = span["min"], span["max"]
+    return first is None or (first >= EARLIEST and last < LATEST)
+
+
+def _json_objects(
+    rest: list[tuple[str, pa.Array]], thread: pa.Array | None, count: int
+) -> pa.Array:
+    """Return each row's other values as a JSON object with sorted keys; nulls are left out."""
+    if thread is not None:
+        rest = sorted([*rest, ("conversation_id", thread)], key=lambda item: item[0])
+    members = []
+    for key, values in rest:
+        coded = values.dictionary_encode()
+        prefix = json.dumps(key, ensure_ascii=False)
+        written = [f"{prefix}:{orjson.dumps(v).decode()}," for v in coded.dictionary.to_pylist()]
+        members.append(pc.fill_null(pa.array(written, pa.string()).take(coded.indices), ""))
+    if not members:
+        return _constant("{}", count)
+    # (Joining with `null_handling="skip"` loses rows whose members are all null, in Arrow 25.)
+    inside = pc.ascii_rtrim(pc.binary_join_element_wise(*members, ""), ",")
+    return pc.binary_join_element_wise("{", inside, "}", "")
