@@ -13,7 +13,8 @@ from typing import cast
 
 from pax_assets.messages.charsets import codec_of, decode
 from pax_assets.messages.encoded_words import decode_words, unfold
-from pax_assets.messages.html_text import html_to_text
+from pax_assets.messages.html_text import html_text_and_marks
+from pax_assets.messages.mail_quotes import Span
 from pax_assets.messages.message import Attachment
 
 # Honest mail nests multiparts four or five deep and has a few dozen parts.
@@ -25,6 +26,8 @@ Part = MimePart
 
 class MailBody:
     """What a mail says: `text`, the kind of part it came from, attachments, oddities.
+
+    `marks` are the quotes and signatures that the HTML names, as spans of `text`.
 
     Line ends of the transport (CRLF) become `\\n`, everything else of a plain text stays as the
     sender's program wrote it, quoted replies and signatures included.
@@ -38,6 +41,7 @@ class MailBody:
         self._html = False
         self._embedded: list[Part] = []
         self._other_texts: list[Part] = []
+        self._marked: list[tuple[str, list[Span]]] = []
         self.text = self._read(mail, 0)
         if not self.text.strip() and self._embedded:
             # A forward or a digest without a word of its own: what it carries is the text.
@@ -46,12 +50,13 @@ class MailBody:
         if not self.text.strip() and self._other_texts:
             # text/enriched and its like, where nothing better is there.
             self.text = _join(self._decoded(part) for part in self._other_texts)
+        self.marks = list(self._marks())
         self.content_type = "text/html" if self._html and not self._plain else "text/plain"
 
     def _read(self, part: Part, depth: int) -> str:
-        kind = part.get_content_maintype()
+        kind = part.get_content_type()
         children = _children(part)
-        if kind == "message":
+        if kind.startswith("message/"):
             self._embedded += children
             self._attach(part)
             return ""
@@ -59,7 +64,7 @@ class MailBody:
             if depth >= MAX_DEPTH:
                 self.defects.append("mime_too_deep")
                 return _join(self._leaf(leaf) for leaf in _leaves(part))
-            if part.get_content_subtype() == "alternative":
+            if kind.endswith("/alternative"):
                 return self._alternative(children, depth)
             return _join(self._read(child, depth + 1) for child in children)
         return self._leaf(part)
@@ -79,27 +84,38 @@ class MailBody:
     def _leaf(self, part: Part) -> str:
         kind = part.get_content_type()
         # A multipart without any part is a text whose boundary is missing or wrong.
-        is_text = kind in ("text/plain", "text/html") or part.get_content_maintype() in (
-            "multipart",
-            "message",
-        )
-        if not is_text or self._is_attached(part):
-            if part.get_content_maintype() == "text" and not self._is_attached(part):
+        is_text = kind in ("text/plain", "text/html") or kind.startswith(("multipart/", "message/"))
+        attached = self._is_attached(part)
+        if not is_text or attached:
+            if kind.startswith("text/") and not attached:
                 self._other_texts.append(part)
             self._attach(part)
             return ""
         text = self._decoded(part)
         if kind == "text/html":
             self._html = True
-            return html_to_text(text)
+            text, marks = html_text_and_marks(text)
+            if marks:
+                self._marked.append((text, marks))
+            return text
         self._plain = self._plain or bool(text.strip())
         return text
 
+    def _marks(self) -> Iterator[Span]:
+        """Yield the marks of every HTML part at the place where its text now stands."""
+        end = 0
+        for part, marks in self._marked:
+            start = self.text.find(part, end)
+            if start >= 0:
+                end = start + len(part)
+                for mark in marks:
+                    yield Span(mark.kind, mark.start + start, mark.end + start)
+
     def _is_attached(self, part: Part) -> bool:
-        if part.get("content-disposition") is None:
+        disposition = part.get("content-disposition")
+        if disposition is None:
             return False
-        disposition = str(part.get("content-disposition")).strip().lower()
-        if disposition.startswith("attachment"):
+        if str(disposition).strip().lower().startswith("attachment"):
             return True
         # Shown inline but named (a patch, a log): a file, once the mail has said something.
         return _filename(part) is not None and (self._plain or self._html)

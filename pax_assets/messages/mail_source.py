@@ -15,9 +15,9 @@ _KNOWN = (
     rb"x-[!-9;-~]+|list-[!-9;-~]+|resent-[!-9;-~]+|dkim-signature|authentication-results|"
     rb"arc-[!-9;-~]+|envelope-to|auto-submitted|precedence|importance|priority)"
 )
-_KNOWN_LINE = re.compile(rb"(?i:" + _KNOWN + rb")[ \t]*:")
+KNOWN_LINE = re.compile(rb"(?i:" + _KNOWN + rb")[ \t]*:")
 _KNOWN_ANYWHERE = re.compile(rb"(?:^|[\r\n])((?i:" + _KNOWN + rb")[ \t]*:)")
-_HEADER_LINE = re.compile(rb"([!-9;-~]+)[ \t]*:")
+HEADER_LINE = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _BLANK = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
 # A header must begin within this many bytes, or the object is no mail.
 _MAX_JUNK = 4096
@@ -45,6 +45,20 @@ def mail_start(data: bytes) -> int | None:
     return found.start(1) if found else None
 
 
+def blank_line(data: bytes | bytearray, at: int = 0, until: int | None = None) -> tuple[int, int]:
+    """Return where the first blank line from `at` and the line break before it begin and end.
+
+    Both are the end of the data (or `until`) where there is none.
+    """
+    until = len(data) if until is None else min(until, len(data))
+    found = data.find(b"\n\n", at, until)
+    # Ten times as fast as the pattern, which is needed only where another line break is used.
+    if found >= 0 and data.find(b"\r", at, found) < 0:
+        return found, found + 2
+    other = _BLANK.search(data, at, until)
+    return (other.start(), other.end()) if other else (until, until)
+
+
 def _next_line(data: bytes, at: int) -> int:
     end = re.compile(rb"\r\n|\r|\n").search(data, at)
     return end.end() if end else len(data)
@@ -52,10 +66,9 @@ def _next_line(data: bytes, at: int) -> int:
 
 def _has_header(data: bytes, at: int) -> bool:
     """Say whether a header block with a header that mail knows begins at `at`."""
-    if not _HEADER_LINE.match(data, at):
+    if not HEADER_LINE.match(data, at):
         return False
-    end = _BLANK.search(data, at)
-    return bool(_KNOWN_ANYWHERE.search(b"\n" + data[at : end.start() if end else len(data)]))
+    return bool(_KNOWN_ANYWHERE.search(b"\n" + data[at : blank_line(data, at)[0]]))
 
 
 def repaired(source: bytes) -> bytes:
@@ -64,16 +77,15 @@ def repaired(source: bytes) -> bytes:
     A line that is neither, but has a known header somewhere below it, was part of the header
     above it and is folded. The first one with none below it begins the body.
     """
-    blank = _BLANK.search(source)
-    block = source[: blank.start()] if blank else source
-    rest = source[blank.end() :] if blank else b""
+    blank, below = blank_line(source)
+    block, rest = source[:blank], source[below:]
     lines = block.splitlines()
     last_known = max(
-        (number for number, line in enumerate(lines) if _KNOWN_LINE.match(line)), default=0
+        (number for number, line in enumerate(lines) if KNOWN_LINE.match(line)), default=0
     )
     mended: list[bytes] = []
     for number, line in enumerate(lines):
-        header = _HEADER_LINE.match(line)
+        header = HEADER_LINE.match(line)
         if header and number <= last_known:
             mended.append(header[1] + b":" + line[header.end() :])
         elif number == 0 or header or line[:1] in (b" ", b"\t"):
@@ -81,7 +93,7 @@ def repaired(source: bytes) -> bytes:
         elif number < last_known:
             mended.append(b" " + line)
         else:
-            body = b"\n".join(lines[number:]) + (b"\n\n" + rest if blank else b"")
+            body = b"\n".join(lines[number:]) + (b"\n\n" + rest if rest else b"")
             return b"\n".join(mended) + b"\n\n" + body
     return b"\n".join(mended) + b"\n\n" + rest
 

@@ -21,6 +21,8 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_US = int(EARLIEST.timestamp()) * 1_000_000
 _LATEST_US = int(LATEST.timestamp()) * 1_000_000
+# The year 9999, "never" in many systems: taken for a finer unit it would be 11 January 1978.
+_NEVER_FROM_US, _NEVER_TO_US = 253_370_764_800_000, 253_402_300_800_000
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?")
 _ISO = re.compile(
     r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})"
@@ -97,6 +99,8 @@ def _from_epoch(value: int | float) -> Moment | None:
         micros, precision = round(value), "microsecond"
     else:
         micros, precision = int(value) // 1000, "microsecond"
+    if value >= 1e11 and _NEVER_FROM_US <= micros < _NEVER_TO_US:
+        return None
     if not _EARLIEST_US <= micros < _LATEST_US:
         return None
     return Moment(_EPOCH + timedelta(microseconds=micros), precision)

@@ -35,7 +35,7 @@ _PAGE_KEYS = ("page", "page_size", "first_page_uri", "next_page_uri", "previous_
 _NEVER_SENT = ("scheduled", "canceled")
 _NOT_YET_SENT = ("accepted", "queued")
 # Twilio allows ten; a number beyond is nonsense and must not become as many rows.
-_MAX_MEDIA = 100
+MAX_MEDIA = 100
 # Everything else of the resource says something about it that has no column of its own.
 _IN_COLUMNS = ("sid", "from", "to", "body", "direction", "date_sent")
 
@@ -54,6 +54,14 @@ def is_message_list(value: Json) -> bool:
     return any(key in value for key in _PAGE_KEYS) or any(
         is_message_resource(as_dict(item)) for item in as_list(items)[:10]
     )
+
+
+def channel_of(raw_from: str | None, raw_to: str | None, landed: Channel) -> Channel:
+    """Return the channel that Twilio's addresses name; `landed` where there is no address."""
+    stated = [raw for raw in (raw_from, raw_to) if raw]
+    if any(raw.lower().startswith("whatsapp:") for raw in stated):
+        return "whatsapp"
+    return "sms" if stated else landed
 
 
 def records(value: Json, path: str, document: JsonDocument, arrival: Arrival) -> Iterator[Record]:
@@ -77,6 +85,11 @@ def _record(item: object, position: str, arrival: Arrival) -> Record:
     sid = as_token(resource.get("sid"))
     if sid is None:
         raise UnusableError("no_id", "the message has no sid; export it as Twilio's API returns it")
+    if "body" not in resource and "num_media" not in resource:
+        # Twilio's calls, recordings and media have a sid and an account too.
+        raise UnusableError(
+            "not_a_message", "a Twilio resource without a body; land the Messages list only"
+        )
     raw_from, raw_to = as_token(resource.get("from")), as_token(resource.get("to"))
     region = arrival.default_region
     sender = phone(raw_from, region) if raw_from else ""
@@ -88,7 +101,7 @@ def _record(item: object, position: str, arrival: Arrival) -> Record:
         if direction == "inbound"
         else (sender or service)
     )
-    channel = _channel(raw_from, raw_to, arrival.channel)
+    channel = channel_of(raw_from, raw_to, arrival.channel)
     status = (as_token(resource.get("status")) or "").lower()
     digest = sha256(canonical(resource)).hexdigest()
     moment = _moment(resource)
@@ -146,13 +159,6 @@ def _service(resource: Json) -> str:
     return next((text for key in keys if (text := as_token(resource.get(key)))), "")
 
 
-def _channel(raw_from: str | None, raw_to: str | None, landed: Channel) -> Channel:
-    stated = [raw for raw in (raw_from, raw_to) if raw]
-    if any(raw.lower().startswith("whatsapp:") for raw in stated):
-        return "whatsapp"
-    return "sms" if stated else landed
-
-
 def _moment(resource: Json) -> Moment | None:
     for key in ("date_sent", "date_created", "date_updated"):
         moment = read_moment(resource.get(key))
@@ -168,5 +174,5 @@ def _media(resource: Json) -> tuple[Attachment, ...]:
     folder = as_token(as_dict(resource.get("subresource_uris")).get("media"))
     return tuple(
         Attachment(kind="media", id=f"{folder}#{number}" if folder else None)
-        for number in range(min(int(count), _MAX_MEDIA))
+        for number in range(min(int(count), MAX_MEDIA))
     )

@@ -1,0 +1,227 @@
+"""Gzip and zip objects, read as what they hold.
+
+Providers compress exports, phones share chats as archives, and people zip what they attach. Each
+member is an object of its own for the parsers, recognised by its content; its records carry its
+name before their position. What unfolds is bounded (`expansion`), what is damaged gives
+everything before the damage and one quarantined record that says where it begins.
+
+A member that was cut off may end inside a message which looks whole: the last message before a
+cut is quarantined with the cut, or half a mail would win over the whole one that lands later.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from io import BufferedReader
+from typing import BinaryIO, cast
+
+from pax_assets.messages.arrival import Arrival
+from pax_assets.messages.chat_media import is_chat_archive, media_records
+from pax_assets.messages.chat_title import is_transcript
+from pax_assets.messages.expansion import MAX_DEPTH, PackedError
+from pax_assets.messages.inflate import Unpacked, gunzipped, inflated, stored
+from pax_assets.messages.message import ChannelEvent, Message, Record
+from pax_assets.messages.source import Source
+from pax_assets.messages.zip_directory import Member, check_apart, data_start, members
+
+Read = Callable[[Source, Arrival], Iterator[Record]]
+
+_GZIP = b"\x1f\x8b"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08PK\x03\x04")
+_OTHERS = {
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
+    "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+    "7z": re.compile(rb"7z\xbc\xaf\x27\x1c"),
+    "rar": re.compile(rb"Rar!\x1a\x07"),
+    "xz": re.compile(rb"\xfd7zXZ\x00"),
+    "tar": re.compile(rb".{257}ustar", re.DOTALL),
+}
+# What macOS adds to an archive beside each file: AppleDouble headers, a folder's window layout.
+_FINDER = (b"\x00\x05\x16\x07", b"\x00\x00\x00\x01Bud1")
+_STORED, _DEFLATED = 0, 8
+_IN_MEMORY = 8 * 1024 * 1024
+_BUFFER = 1024 * 1024
+
+
+def is_container(head: bytes, _: Arrival) -> bool:
+    """Say whether an object is packed in a way that this module unpacks."""
+    return head.startswith((_GZIP, *_ZIP))
+
+
+def is_packed_otherwise(head: bytes, _: Arrival) -> bool:
+    """Say whether an object is packed in a way that nobody here unpacks."""
+    return any(magic.match(head) for magic in _OTHERS.values())
+
+
+def packed_otherwise(source: Source, arrival: Arrival) -> Iterator[Record]:
+    """Yield the one quarantined record of an object that nobody here unpacks."""
+    kind = next(kind for kind, magic in _OTHERS.items() if magic.match(source.head))
+    reason = f"the object is packed with {kind}; land it unpacked, or packed with gzip or zip"
+    yield arrival.quarantined("object", "packed_object", reason, source.head)
+
+
+def records(source: Source, arrival: Arrival, read: Read) -> Iterator[Record]:
+    """Yield the records of a gzip or zip object; `read` yields those of what it holds.
+
+    Zip archives are copied to a temporary file, for they are read from their end.
+    """
+    expansion = source.expansion
+    if expansion.depth >= MAX_DEPTH:
+        reason = f"archives lie within each other more than {MAX_DEPTH} deep; unpack the outer ones"
+        yield arrival.quarantined("object", "nested_too_deep", reason, source.head)
+        return
+    expansion.depth += 1
+    try:
+        if source.head.startswith(_GZIP):
+            content = Unpacked(gunzipped(source.stream(), expansion))
+            yield from _until_failure(content, source, arrival, read, "")
+        else:
+            yield from _zip_records(source, arrival, read)
+    finally:
+        expansion.depth -= 1
+
+
+def _zip_records(source: Source, arrival: Arrival, read: Read) -> Iterator[Record]:
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spooled:
+        archive = cast(BinaryIO, spooled)
+        shutil.copyfileobj(source.stream(), archive, _BUFFER)
+        listed: list[Member] = []
+        failure = None
+        try:
+            for member in members(archive):
+                source.expansion.add_member()
+                listed.append(member)
+        except PackedError as error:
+            failure = error
+        try:
+            check_apart(listed)
+        except PackedError as error:
+            listed, failure = [], error
+        yield from _member_records(archive, listed, source, arrival, read)
+        if failure is None and all(member.is_directory for member in listed):
+            failure = PackedError("empty_object", "the archive has no members")
+        if failure is not None:
+            yield arrival.quarantined("object", failure.code, failure.reason, source.head)
+
+
+def _member_records(
+    archive: BinaryIO, listed: list[Member], source: Source, arrival: Arrival, read: Read
+) -> Iterator[Record]:
+    taken: dict[str, int] = {}
+    chat = is_chat_archive((member.name for member in listed), arrival)
+    for number, member in enumerate(listed):
+        if member.is_directory:
+            continue
+        position = _unique(member.name, taken)
+        if source.expansion.exhausted:
+            reason = (
+                f"the object has unfolded as far as it may; this member and the "
+                f"{len(listed) - number - 1} after it were not read: land them apart"
+            )
+            yield arrival.quarantined(position, "expansion_too_large", reason, _stated(member))
+            return
+        content = Unpacked(_content(archive, member, source))
+        of_member = replace(arrival, names=(*(arrival.names or ("",)), member.name))
+        shared = chat and not is_transcript(member.name)
+        reader = partial(media_records, member.name) if shared else read
+        yield from _until_failure(content, source, of_member, reader, position, _stated(member))
+
+
+def _content(archive: BinaryIO, member: Member, source: Source) -> Iterator[bytes]:
+    """Yield a member's bytes; raise `PackedError` at its end where they are not what was packed."""
+    if member.encrypted:
+        raise PackedError(
+            "encrypted_member", "the member is encrypted; land the archive without a password"
+        )
+    archive.seek(data_start(archive, member))
+    if member.method == _STORED:
+        pieces = stored(archive, member.packed, source.expansion)
+    elif member.method == _DEFLATED:
+        pieces = inflated(archive, member.packed, source.expansion)
+    else:
+        raise PackedError(
+            "unsupported_compression",
+            f"the member is compressed with zip method {member.method}; pack it with deflate",
+        )
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+        yield piece
+    if crc != member.crc:
+        raise PackedError(
+            "corrupt_archive",
+            "the member's checksum does not match its content; its records are kept, "
+            "land the archive again",
+            cut=False,
+        )
+
+
+def _until_failure(
+    content: Unpacked,
+    source: Source,
+    arrival: Arrival,
+    read: Read,
+    name: str,
+    stated: dict[str, object] | None = None,
+) -> Iterator[Record]:
+    """Yield the records of an unpacked stream, then how its unpacking failed, if it did."""
+    inner = Source(cast(BinaryIO, BufferedReader(content, _BUFFER)), source.expansion)
+    if content.failure is not None and not inner.head:
+        found: Iterator[Record] = iter(())
+    elif name and inner.head.startswith(_FINDER):
+        found = _finder_event(inner, arrival)
+    else:
+        found = read(inner, arrival)
+    held = None
+    for record in found:
+        if held is not None:
+            yield held
+        held = replace(record, position=f"{name}: {record.position}") if name else record
+    failure = content.failure
+    if failure is not None and failure.cut and isinstance(held, Message):
+        reason = f"{failure.reason} (this is the last message before it, which may be incomplete)"
+        kept = {"id": held.provider_message_id, "sender": held.sender, "text": held.text}
+        yield arrival.quarantined(held.position, failure.code, reason, kept)
+        return
+    if held is not None:
+        yield held
+    if failure is not None:
+        payload = source.head if stated is None else stated
+        yield arrival.quarantined(name or "object", failure.code, failure.reason, payload)
+
+
+def _finder_event(source: Source, arrival: Arrival) -> Iterator[Record]:
+    yield ChannelEvent(
+        channel=arrival.channel,
+        provider="macos",
+        kind="system",
+        account="",
+        position="object",
+        sha256=sha256(source.small() or source.head).hexdigest(),
+        payload={"note": "Finder metadata of another member of the archive"},
+    )
+
+
+def _stated(member: Member) -> dict[str, object]:
+    return {
+        "member": member.name,
+        "packed_bytes": member.packed,
+        "bytes": member.size,
+        "method": member.method,
+    }
+
+
+def _unique(name: str, taken: dict[str, int]) -> str:
+    """Return a position for a member; archives may hold one name twice."""
+    number = taken.get(name, 0) + 1
+    taken[name] = number
+    if number == 1:
+        return name
+    return _unique(f"{name} ({number})", taken)
