@@ -10,11 +10,10 @@ and any number of times, and the tables come out equal.
 from __future__ import annotations
 
 import argparse
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pax_assets.jobs.arrivals import duplicates_elsewhere, duplicates_on, repeated_on
-from pax_assets.jobs.scan import files_holding, read_files
+from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.scan import files_holding, parquet_codec, read_files
 from pax_assets.lake import commit, index, ledger, tables
 from pax_assets.lake.content import records_hash
 from pax_assets.lake.keys import Keys
@@ -220,6 +220,7 @@ def _write_rows(
             .select(*(c for c in MESSAGES.names if c != "arrival_day"))
             .coalesce(max(1, -(-expected // _ROWS_A_FILE)))
             .write.mode("error")
+            .option("compression", parquet_codec(spark))
             .parquet(f"{tables.location(lake, 'messages')}/{folder}")
         )
     return commit.describe(lake, "messages", folder, partition)
@@ -278,16 +279,18 @@ def _same(lake: str, day: str, snapshot: DeltaTable, files: Sequence[commit.Data
     return records_hash(stored, parsers) == records_hash(written, parsers)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Build one day of `messages` from a command line, such as `spark-submit`'s."""
+def run(engine: Engine, arguments: Sequence[str]) -> MessagesReport:
+    """Build a day as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Build a day of the table `messages`")
     parser.add_argument("--lake", required=True)
     parser.add_argument("--day", required=True, help="YYYY-MM-DD")
     given = parser.parse_args(arguments)
-    from pyspark.sql import SparkSession
+    return build_messages(engine.session, given.lake, given.day)
 
-    spark = SparkSession.builder.appName(f"pax messages {given.day}").getOrCreate()
-    print(json.dumps(asdict(build_messages(spark, given.lake, given.day))))
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run as a program, such as `spark-submit`'s."""
+    run_program("pax messages", run, arguments)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class Aggregate:
 
     `keyed` (Spark) gives each message, or each part of it, a column `key`; `rows` (Spark) makes
     the table's rows of keyed messages. `keys_of_messages` and `keys_of_rows` (Arrow) give the
-    same keys of messages (`key_columns`) and of the table's own rows.
+    same keys of messages (`key_columns`) and of the table's own rows. `stale`, if given, is asked
+    of the stored rows: it gives keys that must be recomputed for another reason than messages.
     """
 
     table: str
@@ -59,6 +60,7 @@ class Aggregate:
     rows: Callable[[DataFrame], DataFrame]
     keys_of_messages: Callable[[pa.Table], set[str]]
     keys_of_rows: Callable[[pa.Table], pa.ChunkedArray]
+    stale: Callable[[pa.Table], set[str]] | None = None
 
 
 def update(spark: SparkSession, lake: str, aggregate: Aggregate) -> UpdateReport:
@@ -84,9 +86,14 @@ def _update(spark: SparkSession, lake: str, aggregate: Aggregate) -> set[str] | 
     messages = commit.ensure(lake, "messages")
     snapshot = commit.ensure(lake, aggregate.table)
     reached = snapshot.transaction_version("messages")
-    if reached == messages.version():
+    stale: set[str] = set()
+    if aggregate.stale is not None and reached is not None:
+        stale = aggregate.stale(tables.read(lake, aggregate.table, version=snapshot.version()))
+    if reached == messages.version() and not stale:
         return set()
     keys = None if reached is None else _changed_keys(lake, aggregate, messages, reached)
+    if keys is not None:
+        keys |= stale
     files: list[commit.DataFile] = []
     remove: list[str] = []
     if keys is None or keys:
@@ -106,7 +113,7 @@ def _changed_keys(
     lake: str, aggregate: Aggregate, messages: DeltaTable, reached: int
 ) -> set[str] | None:
     """Return the keys of messages that came or went since version `reached`; None if unknown."""
-    days = _changed_days(messages, reached)
+    days = changed_days(messages, reached)
     if not days:
         return None if days is None else set()
     keys: set[str] = set()
@@ -126,7 +133,8 @@ def _changed_keys(
     return keys
 
 
-def _changed_days(messages: DeltaTable, reached: int) -> set[str] | None:
+def changed_days(messages: DeltaTable, reached: int) -> set[str] | None:
+    """Return the days of `messages` that changed after version `reached`; None if unknown."""
     missing = messages.version() - reached
     history = messages.history(missing) if missing > 0 else []
     if missing < 0 or len(history) < missing:

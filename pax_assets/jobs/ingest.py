@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +25,7 @@ from pax_assets.jobs.outcomes import ObjectOutcome, outcomes
 from pax_assets.jobs.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.lake import commit, index, landing, ledger, tables
+from pax_assets.lake.s3_objects import fetch_from
 from pax_assets.messages.message import CHANNELS, Channel
 from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.version import parser_version
@@ -58,6 +59,12 @@ class IngestReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     objects: list[ObjectOutcome] = field(default_factory=list)
     version: int | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> IngestReport:
+        """Return the report that a job sent as JSON."""
+        objects = [ObjectOutcome(**o) for o in fields["objects"]]
+        return cls(**{**fields, "objects": objects})
 
     @property
     def totals(self) -> dict[str, int]:
@@ -321,21 +328,11 @@ def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
     parser.add_argument("--landing", required=True)
     parser.add_argument("--channel", required=True, choices=CHANNELS)
     parser.add_argument("--day", required=True, help="YYYY-MM-DD")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--default-region", default="US")
-    parser.add_argument("--default-zone", default="UTC")
-    parser.add_argument("--date-order", choices=["", "dmy", "mdy", "ymd"], default="")
     parser.add_argument(
-        "--parse",
-        choices=["auto", "here", "spark"],
-        default="auto",
-        help="in processes on this machine, or in Spark's workers; auto: there on a cluster only",
+        "--path", action="append", help="look at this landed object only; may be given repeatedly"
     )
+    add_parse_arguments(parser)
     given = parser.parse_args(arguments)
-    if given.parse == "spark" or (given.parse == "auto" and engine.is_cluster):
-        parse = parse_on_cluster(engine.session)
-    else:
-        parse = parse_objects
     return ingest(
         given.lake,
         given.landing,
@@ -343,13 +340,42 @@ def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
         given.day,
         datetime.now(UTC),
         given.workers,
-        ParseOptions(
-            default_region=given.default_region,
-            default_zone=given.default_zone,
-            date_order=given.date_order or None,
-        ),
-        parse=parse,
+        parse_options(given),
+        paths=given.path,
+        parse=parse_step(engine, given),
     )
+
+
+def add_parse_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a command line says of where and how objects are parsed."""
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--default-region", default="US")
+    parser.add_argument("--default-zone", default="UTC")
+    parser.add_argument("--date-order", choices=["", "dmy", "mdy", "ymd"], default="")
+    parser.add_argument("--fetch-buckets", default="", help="buckets that SES stores mail in")
+    parser.add_argument(
+        "--parse",
+        choices=["auto", "here", "spark"],
+        default="auto",
+        help="in processes on this machine, or in Spark's workers; auto: there on a cluster only",
+    )
+
+
+def parse_options(given: argparse.Namespace) -> ParseOptions:
+    """Return what the command line says to the parsers."""
+    return ParseOptions(
+        default_region=given.default_region,
+        default_zone=given.default_zone,
+        date_order=given.date_order or None,
+        fetch=fetch_from(given.fetch_buckets),
+    )
+
+
+def parse_step(engine: Engine, given: argparse.Namespace) -> Callable[[ParseTask, int], Parsed]:
+    """Return the parse step that runs where the command line says."""
+    if given.parse == "spark" or (given.parse == "auto" and engine.is_cluster):
+        return parse_on_cluster(engine.session)
+    return parse_objects
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

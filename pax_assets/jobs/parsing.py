@@ -10,6 +10,7 @@ never disagree.
 from __future__ import annotations
 
 import atexit
+import gc
 import hashlib
 import io
 import multiprocessing
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from itertools import islice
+from threading import Lock
 from typing import BinaryIO
 
 import numpy as np
@@ -48,6 +50,8 @@ _INLINE_OBJECTS = 5_000
 # Records that are turned into rows together.
 _BATCH = 2_000
 _CHUNK = 1024 * 1024
+# Two threads that ask for the pool at once would start it twice.
+_STARTING = Lock()
 # The kinds of records that are kept in tables of all channels.
 BESIDE = {"channel_events": CHANNEL_EVENTS, "quarantine": QUARANTINE}
 
@@ -109,7 +113,9 @@ def parse_objects(task: ParseTask, workers: int) -> Parsed:
         return parse_here(task)
     total = Parsed()
     try:
-        for parsed in _pool(workers).map(parse_here, split(task, parts=workers * 2)):
+        with _STARTING:
+            pool = _pool(workers)
+        for parsed in pool.map(parse_here, split(task, parts=workers * 2)):
             total.add(parsed)
     except BrokenProcessPool as error:
         _pool.cache_clear()
@@ -146,6 +152,17 @@ def split(task: ParseTask, parts: int) -> Iterator[ParseTask]:
 
 def parse_here(task: ParseTask) -> Parsed:
     """Parse the task's objects in this process."""
+    # Records make no cycles, and looking for some among millions of them takes a fifth of the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _parse(task)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _parse(task: ParseTask) -> Parsed:
     parsed = Parsed()
     table = ledger.raw_table(task.channel)
     files = {
@@ -183,7 +200,8 @@ def _object(
             uri = f"{landed.path}#{digest[:12]}" if known else landed.path
         # When it landed, not when it was parsed: the same object gives the same rows in any run.
         received_at = min(landed.modified_at, task.received_at)
-        arrival = Arrival(task.channel, received_at, task.options)
+        name = landed.path.rsplit("/", 1)[-1]
+        arrival = Arrival(task.channel, received_at, task.options, (name,))
         rows = {kind: files[kind].object_rows() for kind in KINDS}
         reading = _Reading(arrival, uri, digest, rows)
         try:

@@ -13,6 +13,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 import orjson
@@ -23,7 +25,8 @@ from pax_assets.lake.schemas import RAW, TIMESTAMP
 from pax_assets.messages import jsonl
 from pax_assets.messages.arrival import Arrival
 from pax_assets.messages.mail import thread_key
-from pax_assets.messages.message import conversation_key
+from pax_assets.messages.message import Channel, conversation_key
+from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.timestamps import EARLIEST, LATEST, read_moment
 
 # Printable ASCII that JSON writes as it is and that no reader of ids trims.
@@ -31,9 +34,7 @@ _PLAIN_ID = r"^[!#-;=?-\[\]-~]+$"
 _ISO_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 # Beyond this the parser of records keeps an integer's digits.
 _LARGEST_INTEGER = 10**17
-_MAX_PEOPLE = 100_000
-
-People = dict[str, tuple[str, ...] | None]
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ def no_rows() -> pa.Table:
 
 
 class Group:
-    """Records of one shape, as columns. What is not plain about a record drops it from `ok`."""
+    """Records of one shape, as columns. What is not plain about a record drops it from `ok`.
+
+    `columns` holds what the records have under each key: decoded JSON, or an array of strings,
+    integers or booleans.
+    """
 
     def __init__(
         self,
@@ -63,15 +68,13 @@ class Group:
         plan: Plan,
         lines: list[bytes],
         numbers: list[int],
-        values: list[tuple[object, ...]],
-        known_people: People,
+        columns: Sequence[Sequence[object] | pa.Array],
     ) -> None:
-        self._known_people = known_people
         self._arrival = arrival
         self._plan = plan
         self._lines = lines
         self._numbers = numbers
-        self._columns = list(zip(*values, strict=True))
+        self._columns = columns
         self._ok = np.ones(len(lines), bool)
 
     def rows(self) -> tuple[pa.Table, np.ndarray]:
@@ -151,8 +154,10 @@ class Group:
     def _strings(self, place: int) -> pa.Array:
         """Return a column of strings; rows that hold anything else are not plain."""
         values = self._columns[place]
+        if isinstance(values, pa.Array) and values.type != pa.string():
+            values = [None] * len(self._lines)
         try:
-            column = pa.array(values, pa.string())
+            column = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
         except (pa.ArrowTypeError, pa.ArrowInvalid):
             column = pa.array([v if type(v) is str else None for v in values], pa.string())
         if column.null_count:
@@ -163,9 +168,13 @@ class Group:
     def _scalars(self, place: int) -> pa.Array:
         """Return a column of one kind of scalar, null where a row has none (or is not plain)."""
         values = self._columns[place]
-        kinds = Counter(map(type, values))
-        kind = max((str, int, bool), key=lambda kind: kinds[kind])
-        if not kinds.keys() <= {kind, type(None)}:
+        if isinstance(values, pa.Array):
+            return values
+        kinds = set(map(type, values))
+        kind = next((k for k in (str, int, bool) if k in kinds), str)
+        if not kinds <= {kind, type(None)}:
+            counts = Counter(map(type, values))
+            kind = max((str, int, bool), key=lambda kind: counts[kind])
             self._ok &= np.asarray([v is None or type(v) is kind for v in values])
             values = [v if type(v) is kind else None for v in values]
         if kind is not int:
@@ -181,18 +190,10 @@ class Group:
         if values is None:
             return _Coded([()], np.zeros(len(self._lines), np.int64))
         coded = _Coded.of(values)
-        found = [self._people(value) for value in coded.values]
-        self._ok &= np.asarray([parties is not None for parties in found])[coded.codes]
+        region = self._arrival.default_region
+        found = [_people(value, self._arrival.channel, region) for value in coded.values]
+        self._ok &= np.asarray([p is not None for p in found], bool)[coded.codes]
         return _Coded([parties or () for parties in found], coded.codes)
-
-    def _people(self, value: str) -> tuple[str, ...] | None:
-        if value not in self._known_people:
-            names: dict[str, str] = {}
-            parties = tuple(dict.fromkeys(jsonl.parties(value, self._arrival, names)))
-            if len(self._known_people) >= _MAX_PEOPLE:
-                self._known_people.clear()
-            self._known_people[value] = None if names else parties
-        return self._known_people[value]
 
     def _mapped(
         self, values: pa.Array | None, read: Callable[[str], str | None]
@@ -301,6 +302,15 @@ class _Coded:
     def of(cls, column: pa.Array) -> _Coded:
         encoded = column.dictionary_encode()
         return cls(encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64))
+
+
+@lru_cache(maxsize=100_000)
+def _people(value: str, channel: Channel, region: str) -> tuple[str, ...] | None:
+    """Return the addresses that a value names; None where it names people too."""
+    names: dict[str, str] = {}
+    arrival = Arrival(channel, _NO_TIME, ParseOptions(default_region=region))
+    parties = tuple(dict.fromkeys(jsonl.parties(value, arrival, names)))
+    return None if names else parties
 
 
 def _of_each(columns: list[_Coded], work: Callable) -> pa.Array:

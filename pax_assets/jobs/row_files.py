@@ -18,7 +18,7 @@ from pax_assets.jobs.record_rows import INSIDE
 from pax_assets.lake import commit, tables
 
 # Rows are written when this many bytes or rows have come together: a row group.
-_GROUP_BYTES = 64_000_000
+_GROUP_BYTES = 32_000_000
 _GROUP_ROWS = 100_000
 _ROWS_A_FILE = 500_000
 # Columns whose values repeat; for the others (hashes, texts) a dictionary is built in vain.

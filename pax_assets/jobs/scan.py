@@ -117,6 +117,11 @@ def _files(
     ]
 
 
+def parquet_codec(spark: SparkSession) -> str:
+    """Return how an engine names fast zstd; the embedded one takes a level with the name."""
+    return spark.conf.get("pax.parquet.codec", "zstd") or "zstd"
+
+
 def ddl(schema: pa.Schema) -> str:
     """Return a Spark schema string with the columns and types of an Arrow schema."""
     return ", ".join(f"`{field.name}` {_sql_type(field.type)}" for field in schema)

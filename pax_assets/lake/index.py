@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from pax_assets.lake import commit, ledger, tables
-from pax_assets.lake.keys import Keys
+from pax_assets.lake.keys import Keys, high_halves, sorted_distinct
 from pax_assets.lake.schemas import MESSAGE_KEYS
 
 TABLE = "message_keys"
@@ -128,14 +128,14 @@ def _without_objects(
 
 def forget(lake: str, ids: pa.ChunkedArray) -> None:
     """Remove what the index says of these message ids. Idempotent."""
-    wanted = np.unique(Keys.of(ids).high)
+    wanted = sorted_distinct(high_halves(ids))
 
     def attempt() -> None:
         snapshot = commit.ensure(lake, TABLE)
         kept, remove = [MESSAGE_KEYS.empty_table()], []
         for path in commit.partition_files(snapshot, {}):
             stored = _read_file(lake, path)
-            mentioned = np.isin(stored["key"].to_numpy(), wanted)
+            mentioned = _among(stored["key"].to_numpy(), wanted)
             if mentioned.any():
                 kept.append(stored.filter(pa.array(~mentioned)))
                 remove.append(path)
@@ -183,15 +183,14 @@ def repeated(lake: str, ids: pa.ChunkedArray) -> pa.Table:
     bytes for each record of the history, and the rows of what it returns.
     """
     snapshot = tables.open_table(lake, TABLE)
-    wanted = np.unique(Keys.of(ids).high)
+    wanted = sorted_distinct(high_halves(ids))
     if snapshot is None or not len(wanted):
         return _ranked(MESSAGE_KEYS.empty_table())
     paths = commit.partition_files(snapshot, {})
     counts = np.zeros(len(wanted), np.int64)
     for keys in _high_keys(lake, paths):
-        at = np.searchsorted(wanted, keys)
-        at[at == len(wanted)] = 0
-        counts += np.bincount(at[wanted[at] == keys], minlength=len(wanted))
+        found = keys[_among(keys, wanted)]
+        counts += np.bincount(np.searchsorted(wanted, found), minlength=len(wanted))
     several = wanted[counts > 1]
     if not len(several):
         return _ranked(MESSAGE_KEYS.empty_table())
@@ -217,9 +216,18 @@ def _rows_with(lake: str, path: str, keys: np.ndarray) -> Iterator[pa.Table]:
             inside = keys[
                 np.searchsorted(keys, stored[0]) : np.searchsorted(keys, stored[-1], "right")
             ]
-            mask = np.isin(stored, inside)
+            mask = _among(stored, inside)
             if mask.any():
                 yield file.read_row_group(group).filter(pa.array(mask)).cast(MESSAGE_KEYS)
+
+
+def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return which of `values` are in `wanted`, which is sorted."""
+    if not len(wanted):
+        return np.zeros(len(values), bool)
+    at = np.searchsorted(wanted, values)
+    at[at == len(wanted)] = 0
+    return wanted[at] == values
 
 
 def _ranked(rows: pa.Table) -> pa.Table:

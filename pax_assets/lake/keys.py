@@ -27,20 +27,7 @@ class Keys:
     @classmethod
     def of(cls, ids: pa.ChunkedArray) -> Keys:
         """Read them off ids of 64 hex digits; raises `ValueError` for anything else."""
-        flat = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-        if len(flat) == 0:
-            return cls(np.empty(0, np.int64), np.empty(0, np.int64))
-        lengths = pc.min_max(pc.binary_length(flat)).as_py()
-        if flat.null_count or lengths != {"min": _HEX_DIGITS, "max": _HEX_DIGITS}:
-            raise ValueError(
-                "a message id or digest is not 64 hex digits: the table was changed by hand"
-            )
-        data = np.frombuffer(flat.buffers()[2], np.uint8)
-        start = flat.offset * _HEX_DIGITS + _first_offset(flat)
-        digits = data[start : start + len(flat) * _HEX_DIGITS].reshape(-1, _HEX_DIGITS)[:, :32]
-        nibbles = _NIBBLE[digits]
-        packed = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
-        halves = np.ascontiguousarray(packed).view(">i8").astype(np.int64)
+        halves = _numbers(ids, 2)
         return cls(halves[:, 0].copy(), halves[:, 1].copy())
 
     def among(self, others: Keys) -> np.ndarray:
@@ -53,13 +40,40 @@ class Keys:
         return np.isin(mine, theirs)
 
 
-_NIBBLE = np.zeros(256, np.uint8)
-for _digit in "0123456789abcdef":
-    _NIBBLE[ord(_digit)] = int(_digit, 16)
+def high_halves(ids: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Return `Keys.of(ids).high`, for less."""
+    return _numbers(ids, 1)[:, 0]
+
+
+def sorted_distinct(numbers: np.ndarray) -> np.ndarray:
+    """Return each number once, in order; numpy's `unique` takes ten times as long (2.4)."""
+    ordered = np.sort(numbers)
+    if not len(ordered):
+        return ordered
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+
+
+def _numbers(ids: pa.ChunkedArray | pa.Array, halves: int) -> np.ndarray:
+    """Return the first 64 bits of each digest, and the second with `halves` 2: (n, halves)."""
+    flat = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    if len(flat) == 0:
+        return np.empty((0, halves), np.int64)
+    lengths = pc.min_max(pc.binary_length(flat)).as_py()
+    if flat.null_count or lengths != {"min": _HEX_DIGITS, "max": _HEX_DIGITS}:
+        raise ValueError(
+            "a message id or digest is not 64 hex digits: the table was changed by hand"
+        )
+    data = np.frombuffer(flat.buffers()[2], np.uint8)
+    start = _first_offset(flat)
+    every = data[start : start + len(flat) * _HEX_DIGITS].reshape(-1, _HEX_DIGITS)
+    digits = np.ascontiguousarray(every[:, : 16 * halves])
+    # "0" to "9" are 0x30 to 0x39 and "a" to "f" 0x61 to 0x66.
+    nibbles = (digits & 15) + 9 * (digits >> 6)
+    packed = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
+    return packed.view(">i8").astype(np.int64)
 
 
 def _first_offset(ids: pa.Array) -> int:
-    """Where the text of an array begins in its buffer, beside what its own offset says."""
+    """Where the text of an array begins in its buffer."""
     wide = pa.types.is_large_string(ids.type)
-    offsets = np.frombuffer(ids.buffers()[1], np.int64 if wide else np.int32)
-    return int(offsets[ids.offset]) - ids.offset * _HEX_DIGITS
+    return int(np.frombuffer(ids.buffers()[1], np.int64 if wide else np.int32)[ids.offset])

@@ -64,7 +64,7 @@ def _lines(channel: str, count: int, random: np.random.Generator) -> Iterator[tu
         line = json.dumps(record).encode()
         if broken[line_number]:
             keep = 1 + int(cut[line_number] * (len(line) - 2))
-            line = line[:keep] if keep % 2 else line[:keep] + b"\xff" + line[keep + 1 :]
+            line = line[:keep] if keep % 2 else line.replace(b": ", b" ", 1)
         yield line, bool(broken[line_number])
 
 
