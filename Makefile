@@ -2,6 +2,7 @@
 # make test   the whole suite
 # make dev    the Dagster UI on the same lake        make serve   the API
 # make system what some tests need of the machine    make lint    ruff and types
+# make fuzz   the parsers on random bytes
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
@@ -29,14 +30,14 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install instance demo test lint format dev serve stop system clean
+.PHONY: install instance demo test lint format dev serve stop system clean gateway bench-gateway bench-mail spark-package fuzz
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("PAX needs Python 3.11, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=<path to python3.11>" if sys.version_info[:2] != (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,serve,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,serve,gateway,aws,dev]'
 	@touch $@
 
 # DAGSTER_HOME must be absolute, whatever PAX_LAKE is.
@@ -68,6 +69,20 @@ dev: install instance
 serve: install
 	@$(BIN)/python -m pax_assets.compute.local_service serve
 
+# The webhook gateway (docs/gateway.md), until SIGINT or SIGTERM.
+gateway: install
+	@exec $(BIN)/python -m pax_assets.gateway
+
+bench-gateway: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.gateway_load
+
+bench-mail: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_mail
+
+# The parsers on random bytes, FUZZ_SECONDS (60) for each channel; fails where one crashes.
+fuzz: install
+	@$(BIN)/python -m pax_assets_tests.fuzz
+
 stop: install
 	@$(BIN)/python -m pax_assets.compute.local_service stop
 
@@ -77,6 +92,10 @@ system:
 	if [ -z "$$missing" ]; then echo "system: nothing is missing"; else \
 	echo "system: installing$$missing"; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+# What a Spark cluster needs to run the jobs, to be put on S3: docs/engines.md.
+spark-package: install
+	@$(BIN)/python deploy/spark/package.py dist/spark
 
 # The default lake and all that was measured; a lake elsewhere is yours to remove.
 clean:

@@ -17,6 +17,10 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_SESSION = r"local(\[(\d+|\*)\])?|sc://\S+"
+# What only spark-submit can reach.
+_MASTER = r"yarn|spark://\S+|k8s://\S+"
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; one line for each, naming the variable."""
@@ -30,17 +34,32 @@ class Settings(BaseSettings):
     env: Literal["local", "staging", "production"] = "local"
     lake: str = ".pax/lake"
     landing: str | None = None
+    # Copies of artifacts that lie on S3; may be deleted whenever nothing runs.
+    cache: str = "~/.cache/pax"
     start_date: date = date(2026, 1, 1)
     ui_port: int = Field(default=3000, ge=1, le=65535)
     api_port: int = Field(default=3001, ge=1, le=65535)
     # Spark: empty means the embedded engine (Sail), else a Spark Connect url or `local[N]`.
     spark: str = ""
+    # Where jobs run: here, by spark-submit (PAX_SPARK is its master), or on a service.
+    spark_target: Literal["in-process", "spark-submit", "glue", "emr-serverless"] = "in-process"
+    glue_job: str = ""
+    emr_application: str = ""
+    emr_role: str = ""
+    # The folder on S3 that `make spark-package` was copied to.
+    spark_package: str = ""
+    # Where remote jobs leave their reports; `.pipes` in the lake if empty.
+    pipes: str = ""
+    # A job on a service is stopped after this; 0 never, which is right for a stream.
+    spark_timeout_minutes: int = Field(default=120, ge=0)
     parse_workers: int = Field(default=2, ge=1, le=256)
     default_region: str = "US"
     # Wall-clock times without a zone, and 03/04/2025 where a chat export does not say which is
     # the month: dmy, mdy or ymd.
     default_zone: str = "UTC"
     date_order: Literal["", "dmy", "mdy", "ymd"] = ""
+    # Files of former snapshots, and those of killed runs, stay readable for this long.
+    vacuum_hours: int = Field(default=168, ge=24)
     # Corpus and model
     labels: str | None = None
     encoder: str = "minilm"
@@ -66,9 +85,11 @@ class Settings(BaseSettings):
     @field_validator("spark")
     @classmethod
     def _known_engine(cls, value: str) -> str:
-        if value and not re.fullmatch(r"local(\[(\d+|\*)\])?|sc://\S+", value):
+        if value and not re.fullmatch(rf"{_SESSION}|{_MASTER}", value):
             raise ValueError(
-                "leave it empty for the embedded engine, or set local[<cores>] or sc://<host>:<port>"
+                "leave it empty for the embedded engine, or set local[<cores>] or "
+                "sc://<host>:<port>; with PAX_SPARK_TARGET=spark-submit also yarn, "
+                "spark://<host>:<port> or k8s://<url>"
             )
         return value
 
@@ -103,6 +124,41 @@ class Settings(BaseSettings):
                 "machines: set PAX_LAKE to an s3:// address"
             )
         return self
+
+    @model_validator(mode="after")
+    def _reachable_target(self) -> Settings:
+        target = self.spark_target
+        if target == "spark-submit":
+            if self.spark.startswith("sc://"):
+                raise ValueError(
+                    f"PAX_SPARK is {self.spark!r}, but PAX_SPARK_TARGET=spark-submit needs a "
+                    "master: local[<cores>], yarn, spark://<host>:<port> or k8s://<url>"
+                )
+            return self
+        if re.fullmatch(_MASTER, self.spark):
+            raise ValueError(
+                f"PAX_SPARK is {self.spark!r}, which needs PAX_SPARK_TARGET=spark-submit"
+            )
+        needed = {
+            "glue": ["glue_job"],
+            "emr-serverless": ["emr_application", "emr_role", "spark_package"],
+        }.get(target, [])
+        missing = [f"PAX_{name.upper()}" for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"PAX_SPARK_TARGET={target} needs {', '.join(missing)}")
+        addresses = {"PAX_LAKE": self.lake, "PAX_LANDING": self.landing_root}
+        addresses |= {"PAX_PIPES": self.pipes_root}
+        for name, value in addresses.items():
+            if needed and not value.startswith("s3://"):
+                raise ValueError(
+                    f"PAX_SPARK_TARGET={target} needs {name} on S3, and it is {value!r}"
+                )
+        return self
+
+    @cached_property
+    def pipes_root(self) -> str:
+        """Where jobs on a service leave their reports: an S3 address where there are any."""
+        return self.pipes or f"{self.lake}/.pipes"
 
     @cached_property
     def landing_root(self) -> str:

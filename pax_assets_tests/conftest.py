@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pax_assets_tests.s3_server import bucket, s3_server  # noqa: F401 - fixtures
+
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED_DATA = PROJECT.parent / "shared" / "data"
 

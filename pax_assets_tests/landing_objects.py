@@ -20,7 +20,9 @@ TABLES = (
     "message_keys",
     "ledger",
     "messages",
+    "message_features",
     "conversations",
+    "identity_evidence",
     "participants",
 )
 

@@ -53,3 +53,56 @@ def test_production_refuses_a_lake_on_one_machine(monkeypatch) -> None:
     monkeypatch.setenv("PAX_LAKE", "/somewhere")
     with pytest.raises(SettingsError, match="s3://"):
         load_settings()
+
+
+GLUE = {"PAX_SPARK_TARGET": "glue", "PAX_GLUE_JOB": "pax", "PAX_LAKE": "s3://bucket/lake"}
+EMR = {
+    "PAX_SPARK_TARGET": "emr-serverless",
+    "PAX_EMR_APPLICATION": "00f",
+    "PAX_EMR_ROLE": "arn:aws:iam::123456789012:role/pax",
+    "PAX_SPARK_PACKAGE": "s3://bucket/pax/0.1.0",
+    "PAX_LAKE": "s3://bucket/lake",
+}
+
+
+@pytest.mark.parametrize("given", [GLUE, EMR], ids=["glue", "emr-serverless"])
+def test_jobs_on_a_service_need_what_reaches_it(given, monkeypatch) -> None:
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings().pipes_root == "s3://bucket/lake/.pipes"
+    for variable in given.keys() - {"PAX_SPARK_TARGET"}:
+        with monkeypatch.context() as without:
+            without.delenv(variable)
+            with pytest.raises(SettingsError, match=variable):
+                load_settings()
+
+
+def test_a_service_cannot_reach_a_landing_folder_of_this_machine(monkeypatch) -> None:
+    for variable, value in GLUE.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("PAX_LANDING", "/somewhere")
+    with pytest.raises(SettingsError, match=r"PAX_LANDING on S3.*/somewhere"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("target", "spark", "allowed"),
+    [
+        ("in-process", "local[2]", True),
+        ("in-process", "sc://host:1", True),
+        ("in-process", "spark://host:7077", False),
+        ("spark-submit", "", True),
+        ("spark-submit", "local[2]", True),
+        ("spark-submit", "yarn", True),
+        ("spark-submit", "spark://host:7077", True),
+        ("spark-submit", "sc://host:1", False),
+    ],
+)
+def test_each_way_to_run_jobs_has_its_masters(target, spark, allowed, monkeypatch) -> None:
+    monkeypatch.setenv("PAX_SPARK_TARGET", target)
+    monkeypatch.setenv("PAX_SPARK", spark)
+    if allowed:
+        assert load_settings().spark_target == target
+    else:
+        with pytest.raises(SettingsError, match="PAX_SPARK is"):
+            load_settings()

@@ -45,8 +45,6 @@ def run_payload(
     this machine. Custom messages that the payload reports are handed to `on_message` while it
     runs. Raises `PayloadFailed` when it ends with an error; stops it when interrupted.
     """
-    import dagster as dg
-
     command = [sys.executable, "-u"]
     if processes:
         command += [
@@ -56,16 +54,41 @@ def run_payload(
             f"--nproc_per_node={processes}",
         ]
     command += ["-m", module, *arguments]
+    run_command(
+        context,
+        command,
+        name=module,
+        environment={**QUIET_THREADS, **os.environ},
+        extras=extras,
+        on_message=on_message,
+    )
+
+
+def run_command(
+    context: dg.AssetExecutionContext,
+    command: Sequence[str],
+    *,
+    name: str,
+    environment: Mapping[str, str],
+    extras: Mapping[str, Any] | None = None,
+    on_message: Callable[[Mapping[str, Any]], None] | None = None,
+) -> None:
+    """Run `command`, which may report through Pipes, and return when it ended well.
+
+    `name` is what errors call it; `environment` is all of its environment but for the variables
+    of Pipes. Custom messages, errors and interruption as for `run_payload`.
+    """
+    import dagster as dg
+
     with dg.open_pipes_session(
         context=context,
         context_injector=dg.PipesTempFileContextInjector(),
         message_reader=dg.PipesTempFileMessageReader(),
         extras=dict(extras or {}),
     ) as session:
-        environment = {**QUIET_THREADS, **os.environ, **session.get_bootstrap_env_vars()}
         process = subprocess.Popen(
             command,
-            env=environment,
+            env={**environment, **session.get_bootstrap_env_vars()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -96,7 +119,7 @@ def run_payload(
             on_message(message)
     if process.returncode != 0:
         raise PayloadFailed(
-            f"{module} ended with exit code {process.returncode}; its last lines were:\n"
+            f"{name} ended with exit code {process.returncode}; its last lines were:\n"
             + "".join(tail)
         )
 

@@ -53,3 +53,8 @@ HOURLY_WITH_YESTERDAY = (
     & dg.AutomationCondition.cron_tick_passed("0 * * * *").since_last_handled()
     & ~dg.AutomationCondition.in_progress()
 ).with_label("every_hour_today_and_yesterday")
+
+HOURLY = (
+    dg.AutomationCondition.cron_tick_passed("0 * * * *").since_last_handled()
+    & ~dg.AutomationCondition.in_progress()
+).with_label("every_hour")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -24,26 +24,35 @@ PERSONAL_COLUMNS = frozenset(
         "account",
         "accounts",
         "actor",
+        "alias_ids",
         "attachments",
         "conversation_id",
         "display_name",
         "display_names",
         "document",
+        "first",
         "head_node",
         "head_text",
+        "histogram",
         "identities",
+        "identity",
+        "key",
         "last_sender",
         "name",
         "names",
         "node_id",
         "normalized_name",
+        "normalized_sha256",
         "participant_id",
         "participants",
         "payload",
         "provider_message_id",
+        "recipient_ids",
         "recipients",
         "reply_to",
+        "second",
         "sender",
+        "sender_id",
         "source_metadata",
         "subject",
         "surface",
@@ -91,12 +100,24 @@ def preview(table: pa.Table, rows: int = 5) -> str:
 
 
 def table_metadata(
-    table: pa.Table, *, descriptions: Mapping[str, str] | None = None, rows: int = 5
+    table: pa.Table,
+    *,
+    descriptions: Mapping[str, str] | None = None,
+    lineage: Mapping[str, Sequence[str]] | None = None,
+    rows: int = 5,
+    row_count: int | None = None,
 ) -> dict[str, Any]:
-    """Return Dagster metadata for a table: row count, column schema, masked preview."""
+    """Return Dagster metadata for a table: row count, column schema, masked preview.
+
+    Of a large table `table` may be the first rows only; then `row_count` says how many there are.
+
+    `lineage` says for a column which columns of other assets it is made of: `asset.column`.
+    """
     descriptions = descriptions or {}
+    traced = {} if lineage is None else {"dagster/column_lineage": column_lineage(lineage)}
     return {
-        "dagster/row_count": table.num_rows,
+        **traced,
+        "dagster/row_count": table.num_rows if row_count is None else row_count,
         "dagster/column_schema": dg.TableSchema(
             columns=[
                 dg.TableColumn(
@@ -109,6 +130,19 @@ def table_metadata(
         ),
         "preview": dg.MetadataValue.md(preview(table, rows)),
     }
+
+
+def column_lineage(lineage: Mapping[str, Sequence[str]]) -> dg.TableColumnLineage:
+    """Return lineage for the UI; sources are `asset.column`, where an asset may be `a/b`."""
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(dg.AssetKey(asset.split("/")), name)
+                for asset, _, name in (source.rpartition(".") for source in sources)
+            ]
+            for column, sources in lineage.items()
+        }
+    )
 
 
 def image(png: bytes, alt: str) -> dg.MarkdownMetadataValue:

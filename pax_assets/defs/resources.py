@@ -6,7 +6,8 @@ hold addresses only; anything heavy is imported when an asset first asks for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
@@ -28,6 +29,8 @@ class LakeResource(dg.ConfigurableResource):
     default_zone: str = "UTC"
     date_order: str = ""
     parse_workers: int = 2
+    vacuum_hours: int = 168
+    cache: str = "~/.cache/pax"
 
     def parse_options(self) -> ParseOptions:
         """What parsers must be told about numbers, zones and dates."""
@@ -39,17 +42,61 @@ class LakeResource(dg.ConfigurableResource):
             date_order=cast("DateOrder | None", self.date_order or None),
         )
 
+    def ingest_arguments(self, channel: str, day: str, paths: Sequence[str] = ()) -> list[str]:
+        """The command line of `pax_assets.jobs.ingest` for this lake."""
+        given = {
+            "lake": self.root,
+            "landing": self.landing,
+            "channel": channel,
+            "day": day,
+            "workers": self.parse_workers,
+            "default-region": self.default_region,
+            "default-zone": self.default_zone,
+            "date-order": self.date_order,
+        }
+        options = [f"--{name}={value}" for name, value in given.items()]
+        return [*options, *(f"--path={path}" for path in paths)]
+
     def artifacts(self) -> ArtifactStore:
         """The store of models and other directories of this lake."""
         from pax_assets.lake.artifacts import ArtifactStore
 
-        return ArtifactStore(self.root)
+        return ArtifactStore(self.root, self.cache)
 
 
 class SparkResource(dg.ConfigurableResource):
-    """A Spark session, opened when first used: embedded (Sail), local JVM, or a remote one."""
+    """Where Spark jobs run, and this process's session, opened when first used.
+
+    The fields are those of `pax_assets.compute.spark_jobs.Place`. The session is embedded
+    (Sail), a local JVM, or a remote one; jobs may run elsewhere.
+    """
 
     spark: str = ""
+    target: str = "in-process"
+    pipes: str = ""
+    glue_job: str = ""
+    emr_application: str = ""
+    emr_role: str = ""
+    package: str = ""
+    timeout_minutes: int = 120
+
+    def run(
+        self, context: dg.AssetExecutionContext, job: str, arguments: Sequence[str]
+    ) -> dict[str, Any]:
+        """Run the job file `job` (a module) where jobs run; return its report's fields."""
+        from pax_assets.compute.spark_jobs import Place, Target, jobs_at
+
+        place = Place(
+            target=cast("Target", self.target),
+            spark=self.spark,
+            pipes=self.pipes,
+            glue_job=self.glue_job,
+            emr_application=self.emr_application,
+            emr_role=self.emr_role,
+            package=self.package,
+            timeout_minutes=self.timeout_minutes,
+        )
+        return jobs_at(place).run(context, job, arguments)
 
     @property
     def session(self) -> SparkSession:
@@ -72,7 +119,18 @@ def resources() -> dg.Definitions:
                 default_zone=settings.default_zone,
                 date_order=settings.date_order,
                 parse_workers=settings.parse_workers,
+                vacuum_hours=settings.vacuum_hours,
+                cache=settings.cache,
             ),
-            "spark": SparkResource(spark=settings.spark),
+            "spark": SparkResource(
+                spark=settings.spark,
+                target=settings.spark_target,
+                pipes=settings.pipes_root,
+                glue_job=settings.glue_job,
+                emr_application=settings.emr_application,
+                emr_role=settings.emr_role,
+                package=settings.spark_package,
+                timeout_minutes=settings.spark_timeout_minutes,
+            ),
         }
     )

@@ -35,7 +35,8 @@ def repeated_on(
         for table in raw_tables
         for chunk in tables.read(lake, table, ["message_id"], chosen)["message_id"].chunks
     ]
-    return index.repeated(lake, pa.chunked_array(chunks, pa.string()))
+    channels = [table.removeprefix("raw_") for table in raw_tables]
+    return index.repeated(lake, pa.chunked_array(chunks, pa.string()), channels)
 
 
 def duplicates_on(repeated: pa.Table, day: str) -> pa.Table:

@@ -50,7 +50,6 @@ class MessagesReport:
 
     day: str
     rows: int
-    content_hash: str
     changed: bool
     added: int = 0
     displaced: dict[str, int] = field(default_factory=dict)
@@ -98,17 +97,14 @@ def build_messages(
             break
         except _Overtaken:
             continue
-    stored = tables.read(
-        lake, "messages", ["message_id", "raw_uri", "raw_sha256"], pc.field("arrival_day") == day
-    )
+    snapshot = commit.ensure(lake, "messages")
     return MessagesReport(
         day=day,
-        rows=stored.num_rows,
-        content_hash=records_hash(stored, ledger.parsers(lake, day)),
+        rows=commit.partition_rows(snapshot, {"arrival_day": day}),
         changed=changed,
         added=added,
         displaced=displaced,
-        version=tables.version(lake, "messages"),
+        version=snapshot.version(),
     )
 
 

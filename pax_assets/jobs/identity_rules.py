@@ -19,7 +19,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from pax_assets.jobs.identity import WHATSAPP_PATTERN, canonical, kind_of
+from pax_assets.jobs.identity import canonical, kind_of
 from pax_assets.messages.addresses import phone, whatsapp_number
 from pax_assets.messages.json_values import Json, as_dict, as_list, as_token
 
@@ -160,16 +160,3 @@ def _first(value: Json, *keys: str) -> str | None:
 
 def _object(text: str | None) -> Json:
     return as_dict(json.loads(text)) if text else {}
-
-
-__all__ = [
-    "EVENT_COLUMNS",
-    "MARKS",
-    "MESSAGE_COLUMNS",
-    "WHATSAPP_PATTERN",
-    "Evidence",
-    "UnusableLine",
-    "of_event",
-    "of_line",
-    "of_message",
-]

@@ -14,7 +14,7 @@ import gc
 import hashlib
 import io
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pax_assets.jobs import plain_lines
-from pax_assets.jobs.record_rows import INSIDE, KINDS, Placed, kind_of, rows_of
+from pax_assets.jobs.record_rows import INSIDE, KINDS, Origin, Placed, kind_of
 from pax_assets.jobs.row_files import ObjectRows, RowFiles
 from pax_assets.lake import ledger
 from pax_assets.lake.commit import DataFile
@@ -47,7 +47,7 @@ from pax_assets.messages.source import Source
 # Starting processes costs about a second; below this, one process is done sooner.
 _INLINE_BYTES = 12_000_000
 _INLINE_OBJECTS = 5_000
-# Records that are turned into rows together.
+# Records that are looked at together.
 _BATCH = 2_000
 _CHUNK = 1024 * 1024
 # Two threads that ask for the pool at once would start it twice.
@@ -203,7 +203,7 @@ def _object(
         name = landed.path.rsplit("/", 1)[-1]
         arrival = Arrival(task.channel, received_at, task.options, (name,))
         rows = {kind: files[kind].object_rows() for kind in KINDS}
-        reading = _Reading(arrival, uri, digest, rows)
+        reading = _Reading(arrival, Origin(uri, digest, received_at), rows)
         try:
             total = reading.read(Source(stream))
         except OSError:
@@ -251,10 +251,8 @@ def _opened(landing: str, landed: LandedObject) -> Iterator[tuple[str, int, Bina
 class _Reading:
     """One object on its way into rows; counts its records."""
 
-    def __init__(
-        self, arrival: Arrival, uri: str, digest: str, rows: Mapping[str, ObjectRows]
-    ) -> None:
-        self._arrival, self._uri, self._digest, self._rows = arrival, uri, digest, rows
+    def __init__(self, arrival: Arrival, origin: Origin, rows: Mapping[str, ObjectRows]) -> None:
+        self._arrival, self._origin, self._rows = arrival, origin, rows
 
     def read(self, source: Source) -> int:
         """Read the object to its end; return how many records it has."""
@@ -263,7 +261,7 @@ class _Reading:
         total = 0
         found = records(source, self._arrival)
         while batch := list(islice(found, _BATCH)):
-            self._add(list(enumerate(batch, total)))
+            self._add(enumerate(batch, total))
             total += len(batch)
         return total
 
@@ -294,21 +292,19 @@ class _Reading:
         """Add what the object decides to the columns that the records decide."""
         count = rows.num_rows
         columns = {name: rows[name] for name in rows.column_names} | {
-            "raw_uri": pa.repeat(pa.scalar(self._uri), count),
+            "raw_uri": pa.repeat(pa.scalar(self._origin.raw_uri), count),
             "raw_ordinal": pa.array(ordinals, pa.int64()),
             "received_at": pa.repeat(pa.scalar(self._arrival.received_at, TIMESTAMP), count),
         }
         schema = INSIDE["messages"]
         return pa.table([columns[name] for name in schema.names], schema=schema)
 
-    def _add(self, placed: list[Placed]) -> None:
+    def _add(self, placed: Iterable[tuple[int, Record]]) -> None:
         by_kind: dict[str, list[Placed]] = {}
         for ordinal, record in placed:
-            by_kind.setdefault(kind_of(record), []).append((ordinal, record))
+            by_kind.setdefault(kind_of(record), []).append((ordinal, record, self._origin))
         for kind, found in by_kind.items():
-            self._rows[kind].add(
-                rows_of(kind, found, self._uri, self._digest, self._arrival.received_at)
-            )
+            self._rows[kind].add_records(found)
 
 
 def staged_rows(files: Sequence[str], kind: str, day: str) -> pa.Table:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pax_assets.jobs.arrivals import repeated_on
 from pax_assets.jobs.ingest import add_parse_arguments, parse_options, parse_step
 from pax_assets.jobs.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.jobs.program import Engine, run_program
@@ -60,9 +61,10 @@ class ReplayReport:
 
     `objects` were read again. `messages` and `channel_events` say how many more of their records
     are such now, `quarantined` how many still are not, by code. `days` are the (channel, day)
-    whose rows were exchanged. `vanished` objects are not in landing any more, or not with the
-    bytes that were ingested: their quarantined records stay. `unreadable` ones could not be
-    opened (path to reason).
+    whose rows were exchanged, `message_days` those whose messages may be others for it: also
+    days on which a record arrived again that the objects were first to bring. `vanished` objects
+    are not in landing any more, or not with the bytes that were ingested: their quarantined
+    records stay. `unreadable` ones could not be opened (path to reason).
     """
 
     objects: int = 0
@@ -70,6 +72,7 @@ class ReplayReport:
     channel_events: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)
     days: list[tuple[str, str]] = field(default_factory=list)
+    message_days: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -88,7 +91,7 @@ def replay(
     landing_root: str,
     now: datetime,
     options: ParseOptions = ParseOptions(),  # noqa: B008 - frozen
-    chosen: Chosen = Chosen(),  # noqa: B008 - frozen
+    chosen: Chosen = Chosen(),
     *,
     workers: int = 1,
     parse: Callable[[ParseTask, int], Parsed] = parse_objects,
@@ -108,6 +111,16 @@ def replay(
                 report.days.append((channel, day))
         index.catch_up(lake, channel)
     return report
+
+
+def due_objects(lake: str, options: ParseOptions, chosen: Chosen) -> list[str]:
+    """Return the `raw_uri`s of the objects that a replay would read again now."""
+    return [
+        entry["raw_uri"]
+        for channel in chosen.channels
+        for entries in _due(lake, channel, options, chosen).values()
+        for entry in entries
+    ]
 
 
 @dataclass(frozen=True)
@@ -211,6 +224,7 @@ def _replay_batch(
     there = _as_ingested(request, entries, report)
     if not there:
         return False
+    repeated = repeated_on(request.lake, request.day, [request.table], list(entries))
     with _staging(request) as staging:
         task = ParseTask(
             lake=request.lake,
@@ -235,12 +249,12 @@ def _replay_batch(
         if not parsed.entries:
             return False
         parsed.entries = [_as_first_seen(entry, entries) for entry in parsed.entries]
-        beside = {
-            table: staged_rows(parsed.beside[table], table, request.day) for table in BESIDE
-        }
+        beside = {table: staged_rows(parsed.beside[table], table, request.day) for table in BESIDE}
         for table, rows in beside.items():
             _exchange_beside(request, table, rows, parsed.entries)
     _exchange_rows(request, parsed, entries)
+    days = {request.day, *report.message_days, *pc.unique(repeated["arrival_day"]).to_pylist()}
+    report.message_days = sorted(days)
     _count(report, parsed.entries, entries, beside["quarantine"])
     return True
 
@@ -267,7 +281,7 @@ def _as_ingested(
             continue
         if found is not None and same:
             there.append((found, uri))
-        else:
+        elif uri not in report.vanished:
             report.vanished.append(uri)
     return there
 
@@ -303,9 +317,7 @@ def _exchange_beside(
     commit.retrying(attempt)
 
 
-def _exchange_rows(
-    request: _Request, parsed: Parsed, before: dict[str, dict[str, Any]]
-) -> None:
+def _exchange_rows(request: _Request, parsed: Parsed, before: dict[str, dict[str, Any]]) -> None:
     """Exchange the objects' message rows, and their ledger entries, in one transaction."""
     uris = [entry.raw_uri for entry in parsed.entries]
 
@@ -332,9 +344,7 @@ def _exchange(
     metadata: dict[str, str],
 ) -> None:
     gone = removal.of_objects(uris)
-    former = removal.without(
-        request.lake, table, snapshot, ["raw_uri"], gone, days={request.day}
-    )
+    former = removal.without(request.lake, table, snapshot, ["raw_uri"], gone, days={request.day})
     name = f"ingest/{request.channel}"
     try:
         commit.commit(
@@ -390,8 +400,8 @@ def run(engine: Engine, arguments: Sequence[str]) -> ReplayReport:
         workers=given.workers,
         parse=parse_step(engine, given),
     )
-    for day in sorted({day for _, day in report.days}):
-        build_messages(engine.session, given.lake, day)
+    for day in report.message_days:
+        build_messages(engine.session, given.lake, day, anew=True)
     return report
 
 

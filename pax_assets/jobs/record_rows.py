@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -22,7 +23,18 @@ INSIDE = {
     for kind, schema in zip(KINDS, (RAW, CHANNEL_EVENTS, QUARANTINE), strict=True)
 }
 
-Placed = tuple[int, Record]
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The object that records lay in: its `raw_uri`, SHA-256, and when it landed (UTC)."""
+
+    raw_uri: str
+    digest: str
+    received_at: datetime
+
+
+# A record, its number in its object from 0, and the object.
+Placed = tuple[int, Record, Origin]
 
 
 def kind_of(record: Record) -> str:
@@ -32,26 +44,22 @@ def kind_of(record: Record) -> str:
     return "channel_events" if isinstance(record, ChannelEvent) else "quarantine"
 
 
-def rows_of(
-    kind: str, records: Sequence[Placed], raw_uri: str, digest: str, received_at: datetime
-) -> pa.Table:
-    """Return the rows of records of one kind, each given with its ordinal in the object.
-
-    `digest` is the SHA-256 of the object, `received_at` when it landed (UTC).
-    """
+def rows_of(kind: str, placed: Sequence[Placed]) -> pa.Table:
+    """Return the rows of records of one kind, of whatever objects."""
+    found = [record for _, record, _ in placed]
+    origins = [origin for _, _, origin in placed]
     columns = {
-        "raw_uri": [raw_uri] * len(records),
-        "raw_ordinal": [ordinal for ordinal, _ in records],
-        "raw_position": [record.position for _, record in records],
+        "raw_uri": [origin.raw_uri for origin in origins],
+        "raw_ordinal": [ordinal for ordinal, _, _ in placed],
+        "raw_position": [record.position for record in found],
     }
-    found = [record for _, record in records]
-    columns |= _COLUMNS[kind](found, digest, received_at)
+    columns |= _COLUMNS[kind](found, origins)
     return pa.table(
         [pa.array(columns[field.name], field.type) for field in INSIDE[kind]], schema=INSIDE[kind]
     )
 
 
-def _messages(found: Sequence[Message], _: str, received_at: datetime) -> dict[str, list]:
+def _messages(found: Sequence[Message], origins: Sequence[Origin]) -> dict[str, list]:
     return {
         "message_id": [m.message_id for m in found],
         "channel": [m.channel for m in found],
@@ -66,7 +74,10 @@ def _messages(found: Sequence[Message], _: str, received_at: datetime) -> dict[s
         "sent_at": [_utc(m.sent_at) for m in found],
         "sent_at_precision": [m.sent_at_precision for m in found],
         "zone_assumed": [m.zone_assumed for m in found],
-        "received_at": [_utc(m.received_at or received_at) for m in found],
+        "received_at": [
+            _utc(m.received_at or origin.received_at)
+            for m, origin in zip(found, origins, strict=True)
+        ],
         "subject": [m.subject for m in found],
         "text": [m.text for m in found],
         "content_type": [m.content_type for m in found],
@@ -78,7 +89,7 @@ def _messages(found: Sequence[Message], _: str, received_at: datetime) -> dict[s
     }
 
 
-def _events(found: Sequence[ChannelEvent], digest: str, received_at: datetime) -> dict[str, list]:
+def _events(found: Sequence[ChannelEvent], origins: Sequence[Origin]) -> dict[str, list]:
     return {
         "channel": [e.channel for e in found],
         "provider": [e.provider for e in found],
@@ -89,21 +100,19 @@ def _events(found: Sequence[ChannelEvent], digest: str, received_at: datetime) -
         "actor": [e.actor for e in found],
         "payload": [_json(e.payload) for e in found],
         "raw_sha256": [e.sha256 for e in found],
-        "object_sha256": [digest] * len(found),
-        "received_at": [received_at] * len(found),
+        "object_sha256": [origin.digest for origin in origins],
+        "received_at": [origin.received_at for origin in origins],
     }
 
 
-def _quarantined(
-    found: Sequence[Quarantined], digest: str, received_at: datetime
-) -> dict[str, list]:
+def _quarantined(found: Sequence[Quarantined], origins: Sequence[Origin]) -> dict[str, list]:
     return {
         "channel": [q.channel for q in found],
         "code": [q.code for q in found],
         "reason": [q.reason for q in found],
         "payload": [q.payload for q in found],
-        "object_sha256": [digest] * len(found),
-        "received_at": [received_at] * len(found),
+        "object_sha256": [origin.digest for origin in origins],
+        "received_at": [origin.received_at for origin in origins],
     }
 
 

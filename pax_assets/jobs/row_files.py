@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pax_assets.jobs.record_rows import INSIDE
+from pax_assets.jobs.record_rows import INSIDE, Placed, rows_of
 from pax_assets.lake import commit, tables
+from pax_assets.messages.message import Message, Record
 
 # Rows are written when this many bytes or rows have come together: a row group.
 _GROUP_BYTES = 32_000_000
 _GROUP_ROWS = 100_000
 _ROWS_A_FILE = 500_000
+# Records that are turned into rows together: one mail alone would cost as much as parsing it.
+_BATCH = 2_000
 # Columns whose values repeat; for the others (hashes, texts) a dictionary is built in vain.
 _REPEATING = [
     "channel",
@@ -62,6 +65,7 @@ class RowFiles:
     def __init__(self, lake: str, table: str, kind: str, partition: Mapping[str, str]) -> None:
         self._folder = commit.partition_path(partition)
         self._partition = dict(partition)
+        self._kind = kind
         self._schema = INSIDE[kind]
         self._system, self._root = tables.filesystem(tables.location(lake, table))
         self._shared = _Open()
@@ -71,8 +75,9 @@ class RowFiles:
         """Take over the rows of an object that was read to its end."""
         self._files += rows.spilled
         self._shared.hold(rows.held)
-        if self._shared.is_full:
-            self._write(self._shared)
+        self._shared.records += rows.records
+        self._shared.weight += rows.weight
+        self._settle(self._shared)
         if self._shared.written >= _ROWS_A_FILE:
             self.close()
 
@@ -85,6 +90,14 @@ class RowFiles:
         self._finish(self._shared, self._files)
         self._shared = _Open()
         return self._files
+
+    def _settle(self, target: _Open) -> None:
+        """Turn records into rows, and write rows, where enough have come together."""
+        if len(target.records) >= _BATCH or target.weight >= _GROUP_BYTES:
+            target.hold([rows_of(self._kind, target.records)])
+            target.records, target.weight = [], 0
+        if target.is_full:
+            self._write(target)
 
     def _write(self, target: _Open) -> None:
         if target.writer is None:
@@ -102,6 +115,9 @@ class RowFiles:
         target.clear()
 
     def _finish(self, target: _Open, files: list[commit.DataFile]) -> None:
+        if target.records:
+            target.hold([rows_of(self._kind, target.records)])
+            target.records = []
         if target.held:
             self._write(target)
         if target.writer is None:
@@ -120,6 +136,8 @@ class _Open:
     """A file that is being written, and the rows that wait for it."""
 
     held: list[pa.Table] = field(default_factory=list)
+    records: list[Placed] = field(default_factory=list)
+    weight: int = 0
     rows: int = 0
     size: int = 0
     written: int = 0
@@ -153,13 +171,29 @@ class ObjectRows:
         """The rows that are in memory."""
         return self._own.held
 
+    @property
+    def records(self) -> list[Placed]:
+        """The records that are not rows yet."""
+        return self._own.records
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the records take."""
+        return self._own.weight
+
     def add(self, rows: pa.Table) -> None:
         """Set rows aside."""
         if rows.num_rows:
             self.count += rows.num_rows
             self._own.hold([rows])
-            if self._own.is_full:
-                self._files._write(self._own)
+            self._files._settle(self._own)
+
+    def add_records(self, records: list[Placed]) -> None:
+        """Set records aside, which become rows."""
+        self.count += len(records)
+        self._own.records += records
+        self._own.weight += sum(_weight(record) for _, record, _ in records)
+        self._files._settle(self._own)
 
     def keep(self) -> None:
         """Hand the rows over: the object has been read to its end."""
@@ -173,3 +207,9 @@ class ObjectRows:
         if self._own.writer is not None:
             self._files._finish(self._own, self.spilled)
         self._files._delete(self.spilled)
+
+
+def _weight(record: Record) -> int:
+    if isinstance(record, Message):
+        return len(record.text)
+    return len(record.payload)

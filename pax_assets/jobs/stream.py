@@ -18,12 +18,14 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import fs
 
 from pax_assets.jobs.features import build_messages
@@ -160,11 +162,26 @@ class LandingStream:
             )
             self.report.objects += report.ingested
             unreadable += report.unreadable
-        for day in sorted({day for day, _ in by_day}):
+        for day in sorted({day for day, _ in by_day} | self._days_of_undated(by_day)):
             build_messages(self._spark, self._lake, day)
             self.report.days = sorted({*self.report.days, day})
         # Before Spark notes that the batch is done: it will not show these paths again.
         self._keep(unreadable)
+
+    def _days_of_undated(self, by_day: Mapping[tuple[str, str], list[str]]) -> set[str]:
+        """The days for which objects without a day count, if a killed run has decided it."""
+        undated = [
+            path
+            for paths in by_day.values()
+            for path in paths
+            if not landing.is_day(path.split("/")[1])
+        ]
+        if not undated:
+            return set()
+        among = pc.field("path").isin(pa.array(undated, pa.string()))
+        return set(
+            tables.read(self._lake, "ledger", ["arrival_day"], among)["arrival_day"].to_pylist()
+        )
 
     def _unreadable(self) -> list[str]:
         """The objects that could not be opened, from all batches up to now."""
@@ -260,15 +277,12 @@ def run(engine: Engine, arguments: Sequence[str]) -> StreamReport:
     while not stopped.is_set() and not query.awaitTermination(1):
         pass
     if query.isActive:
-        _finish_batch(query)
+        # A batch that is stopped halfway is done once more.
+        done = stream.report.batches
+        while query.status["isTriggerActive"] and stream.report.batches == done:
+            time.sleep(0.2)
         query.stop()
     return stream.report
-
-
-def _finish_batch(query: StreamingQuery) -> None:
-    """Wait until no batch is under way: a batch that is stopped halfway is done once more."""
-    while query.isActive and query.status["isTriggerActive"]:
-        time.sleep(0.2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

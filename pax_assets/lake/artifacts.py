@@ -3,6 +3,9 @@
 A model overwritten in place cannot be rolled back to, and a reader may see half of it. Here a
 directory is named after a hash of its content, written aside and moved into place, and a small
 pointer file says which one is current. Publishing the same content twice changes nothing.
+
+Of a lake on S3, whoever asks for an artifact gets a folder of this machine all the same: what
+reads models and datasets reads files.
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pax_assets.lake.artifact_bucket import ArtifactBucket
 
 _CHUNK = 1 << 20
 
@@ -51,15 +58,19 @@ def directory_hash(folder: Path, identity: Sequence[str] = ("**/*",)) -> str:
 
 
 class ArtifactStore:
-    """The artifacts of one lake, below `<lake>/<key>/<version>/`."""
+    """The artifacts of one lake, below `<lake>/<key>/<version>/`.
 
-    def __init__(self, lake: str) -> None:
-        if "://" in lake:
-            raise ValueError(
-                f"artifacts need a directory lake, and this one is {lake}; set PAX_LAKE to a "
-                "folder that every machine of the run can reach"
-            )
+    `cache` is a folder of this machine for copies of what lies on S3.
+    """
+
+    def __init__(self, lake: str, cache: str = "~/.cache/pax") -> None:
+        self._lake = lake
         self._root = Path(lake)
+        self._bucket: ArtifactBucket | None = None
+        if "://" in lake:
+            from pax_assets.lake.artifact_bucket import ArtifactBucket
+
+            self._bucket = ArtifactBucket(lake, Path(cache).expanduser() / "artifacts")
 
     def publish(self, key: str, folder: Path, identity: Sequence[str] = ("**/*",)) -> Artifact:
         """Copy `folder` into the store and make it the current artifact of `key`.
@@ -69,6 +80,10 @@ class ArtifactStore:
         already there, its files are replaced only where they are not part of its identity.
         """
         version = directory_hash(folder, identity)
+        if self._bucket is not None:
+            self._bucket.upload(key, version, folder)
+            self._bucket.point(key, version)
+            return self.version(key, version)
         target = self._root / key / version
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.parent / f".{version}.{uuid.uuid4().hex}"
@@ -86,6 +101,13 @@ class ArtifactStore:
 
     def current(self, key: str) -> Artifact:
         """The artifact published last; `MissingArtifact` when there is none."""
+        if self._bucket is not None:
+            current = self._bucket.current(key)
+            if current is None:
+                raise MissingArtifact(
+                    f"there is no {key} in the lake {self._lake}: materialize the asset {key} first"
+                )
+            return self.version(key, current)
         pointer = self._root / key / "current.json"
         try:
             version = json.loads(pointer.read_text())["version"]
@@ -102,6 +124,11 @@ class ArtifactStore:
 
     def version(self, key: str, version: str) -> Artifact:
         """A former artifact of `key`; `MissingArtifact` when it is not in the store."""
+        if self._bucket is not None:
+            files = self._bucket.manifest(key, version)
+            if files is None:
+                raise MissingArtifact(f"the lake {self._lake} holds no version {version} of {key}")
+            return Artifact(key, version, self._bucket.local(key, version, files))
         path = self._root / key / version
         if not path.is_dir():
             raise MissingArtifact(f"the lake {self._root} holds no version {version} of {key}")

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 # words in a log that is not rewritten when a row is erased; and deltalake 1.6.6 takes the bounds of
 # a column that has none, beside one that has, for "equal to nothing" and skips the file. Files are
 # found by partition, row groups by the bounds in the Parquet footers, which go with their file.
-_PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0"}
+# Opening a table reads the log since its last checkpoint: at most ten commits of it.
+_PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "10"}
 _ATTEMPTS = 12
 T = TypeVar("T")
 
@@ -176,12 +177,15 @@ def commit(
     transaction: tuple[str, int] | None = None,
     reached: Mapping[str, int] | None = None,
     metadata: Mapping[str, object] | None = None,
+    same_rows: bool = False,
 ) -> None:
     """Add and remove files in one Delta transaction on the table of `snapshot`.
 
     `remove` names files of the snapshot. `transaction` is a name and a number, readable later
-    with `DeltaTable.transaction_version(name)`; `reached` are more of them. Raises `Conflict`, with nothing changed, if since
-    the snapshot a file to be removed went away or a commit of the same transaction name landed.
+    with `DeltaTable.transaction_version(name)`; `reached` are more of them. Raises `Conflict`,
+    with nothing changed, if since the snapshot a file to be removed went away or a commit of the
+    same transaction name landed.
+    `same_rows` says that the files added hold the rows of the files removed.
     """
     now = int(time.time() * 1000)
     known = {row["path"]: row for row in _files(snapshot)} if remove else {}
@@ -190,7 +194,14 @@ def commit(
         for path in remove
     ]
     actions += [
-        AddAction(f.path, f.size, dict(f.partition), now, True, json.dumps({"numRecords": f.rows}))
+        AddAction(
+            f.path,
+            f.size,
+            dict(f.partition),
+            now,
+            not same_rows,
+            json.dumps({"numRecords": f.rows}),
+        )
         for f in add
     ]
     named = dict(reached or {}) | dict([transaction] if transaction else [])

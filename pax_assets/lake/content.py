@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pax_assets.lake import ledger, tables
 from pax_assets.lake.keys import Keys
 
 _BATCH_ROWS = 50_000
@@ -39,6 +40,14 @@ def content_hash(table: pa.Table) -> str:
     total = hashlib.sha256()
     total.update(b"".join(digests))
     return total.hexdigest()[:32]
+
+
+def day_version(lake: str, table: str, day: str) -> str:
+    """Return the `records_hash` of a day of `messages` or of a channel table."""
+    rows = tables.read(
+        lake, table, ["message_id", "raw_uri", "raw_sha256"], pc.field("arrival_day") == day
+    )
+    return records_hash(rows, ledger.parsers(lake, day))
 
 
 def records_hash(records: pa.Table, parsers: Mapping[str, str]) -> str:

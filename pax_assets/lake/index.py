@@ -6,10 +6,11 @@ day may arrive late, that is looked up here and written nowhere. The index follo
 channel tables' rows: it is appended to after them and can be rebuilt from them, so a crash
 between the two leaves nothing in it that the tables do not hold.
 
-Ids are SHA-256 digests; the index keeps their first 128 bits as two numbers, sorted. A lookup
-reads the first of them, eight bytes for each record that ever arrived, and the other columns
-only where it found something. Files are merged as they become many (ten of a size make one of
-the next, as in a log-structured merge tree), so their number grows with the logarithm of history.
+Ids are SHA-256 digests, of the channel among other things; the index keeps, by channel, their
+first 128 bits as two numbers, sorted. A lookup reads the first of them, eight bytes for each
+record that ever arrived, and the other columns only where it found something. Files are merged
+as they become many (ten of a size make one of the next, as in a log-structured merge tree), so
+their number grows with the logarithm of history.
 """
 
 # pyarrow.compute makes its functions when it is imported; a type checker does not see them.
@@ -17,7 +18,7 @@ the next, as in a log-structured merge tree), so their number grows with the log
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ from deltalake import DeltaTable
 from pax_assets.lake import commit, ledger, tables
 from pax_assets.lake.keys import Keys, high_halves, sorted_distinct
 from pax_assets.lake.schemas import MESSAGE_KEYS
+from pax_assets.messages.message import CHANNELS
 
 TABLE = "message_keys"
 # The first in this order wins.
@@ -37,7 +39,9 @@ _FAN_IN = 10
 _SMALLEST_TIER = 1_000
 # A file above this is not merged again: rewriting it would cost more than opening it.
 _LARGEST_MERGED = 4_000_000
-_ROW_GROUP = 32_768
+# Rows that are read together when one of them is looked for.
+_ROW_GROUP = 8_192
+_PLACED = pa.schema([f for f in MESSAGE_KEYS if f.name != "channel"])
 
 
 def catch_up(lake: str, channel: str) -> None:
@@ -57,10 +61,10 @@ def catch_up(lake: str, channel: str) -> None:
         remove: list[str] = []
         if again:
             # Objects that were taken in again: what the index said of them is replaced.
-            rows, remove = _without_objects(lake, snapshot, again, rows)
-        merged = _to_merge(snapshot, rows.num_rows, remove)
+            rows, remove = _without_objects(lake, snapshot, channel, again, rows)
+        merged = _to_merge(snapshot, channel, rows.num_rows, remove)
         rows = pa.concat_tables([rows, *(_read_file(lake, path) for path in merged)])
-        files = _write(lake, rows)
+        files = _write(lake, channel, rows)
         commit.commit(snapshot, files, remove=[*remove, *merged], transaction=(name, target))
 
     commit.retrying(attempt)
@@ -71,24 +75,18 @@ def _occurrences(lake: str, channel: str, after: int, target: int) -> tuple[pa.T
 
     Also returns those of the objects that an earlier version had committed already.
     """
-    chosen = (
-        (pc.field("channel") == channel)
-        & (pc.field("raw_version") > after)
-        & (pc.field("raw_version") <= target)
-    )
-    columns = ["raw_uri", "arrival_day", "messages", "replaces"]
-    objects = tables.read(lake, "ledger", columns, chosen)
-    again = objects.filter(pc.equal(objects["replaces"], True))["raw_uri"].to_pylist()
-    objects = objects.filter(pc.greater(objects["messages"], 0))
-    if objects.num_rows == 0:
-        return MESSAGE_KEYS.empty_table(), again
-    uris = objects["raw_uri"].combine_chunks()
+    objects = ledger.entries_since(lake, channel, after, target)
+    again = [entry["raw_uri"] for entry in objects if entry["replaces"]]
+    filled = [entry for entry in objects if entry["messages"]]
+    if not filled:
+        return _PLACED.empty_table(), again
+    days = sorted({entry["arrival_day"] for entry in filled})
     rows = tables.read(
         lake,
         ledger.raw_table(channel),
         _COLUMNS,
-        pc.field("arrival_day").isin(pc.unique(objects["arrival_day"]))
-        & pc.field("raw_uri").isin(uris),
+        pc.field("arrival_day").isin(pa.array(days, pa.string()))
+        & pc.field("raw_uri").isin(pa.array([entry["raw_uri"] for entry in filled], pa.string())),
     )
     return _entries(rows), again
 
@@ -100,24 +98,25 @@ def _entries(rows: pa.Table) -> pa.Table:
         "key_low": pa.array(keys.low),
         **{name: rows[name] for name in ORDER},
     }
-    return pa.table(columns, schema=MESSAGE_KEYS)
+    return pa.table(columns, schema=_PLACED)
 
 
-def _write(lake: str, rows: pa.Table) -> list[commit.DataFile]:
+def _write(lake: str, channel: str, rows: pa.Table) -> list[commit.DataFile]:
     if rows.num_rows == 0:
         return []
+    rows = rows.append_column("channel", pa.repeat(pa.scalar(channel), rows.num_rows))
     # Sorted, so that equal ids lie together and the numbers pack well.
     ordered = rows.take(pa.array(np.argsort(rows["key"].to_numpy(), kind="stable")))
     return commit.write(lake, TABLE, ordered, row_group=_ROW_GROUP)
 
 
 def _without_objects(
-    lake: str, snapshot: DeltaTable, uris: Sequence[str], rows: pa.Table
+    lake: str, snapshot: DeltaTable, channel: str, uris: Sequence[str], rows: pa.Table
 ) -> tuple[pa.Table, list[str]]:
     """Return `rows` and what else the files say that mention `uris`, and those files."""
     gone = pa.array(uris, pa.string())
     kept, remove = [rows], []
-    for path in commit.partition_files(snapshot, {}):
+    for path in commit.partition_files(snapshot, {"channel": channel}):
         stored = _read_file(lake, path)
         mentioned = pc.is_in(stored["raw_uri"], gone)
         if pc.any(mentioned).as_py():
@@ -132,25 +131,33 @@ def forget(lake: str, ids: pa.ChunkedArray) -> None:
 
     def attempt() -> None:
         snapshot = commit.ensure(lake, TABLE)
-        kept, remove = [MESSAGE_KEYS.empty_table()], []
-        for path in commit.partition_files(snapshot, {}):
-            stored = _read_file(lake, path)
-            mentioned = _among(stored["key"].to_numpy(), wanted)
-            if mentioned.any():
-                kept.append(stored.filter(pa.array(~mentioned)))
-                remove.append(path)
+        files: list[commit.DataFile] = []
+        remove: list[str] = []
+        for channel in commit.partition_values(snapshot, "channel"):
+            kept = []
+            for path in commit.partition_files(snapshot, {"channel": channel}):
+                stored = _read_file(lake, path)
+                mentioned = _among(stored["key"].to_numpy(), wanted)
+                if mentioned.any():
+                    kept.append(stored.filter(pa.array(~mentioned)))
+                    remove.append(path)
+            if kept:
+                files += _write(lake, channel, pa.concat_tables(kept))
         if remove:
-            files = _write(lake, pa.concat_tables(kept))
             version = (snapshot.transaction_version("forget") or 0) + 1
             commit.commit(snapshot, files, remove=remove, transaction=("forget", version))
 
     commit.retrying(attempt)
 
 
-def _to_merge(snapshot: DeltaTable, new_rows: int, removed: Sequence[str]) -> list[str]:
+def _to_merge(
+    snapshot: DeltaTable, channel: str, new_rows: int, removed: Sequence[str]
+) -> list[str]:
     """Return the files that the next one takes in: tiers that became full, smallest first."""
     tiers: dict[int, list[tuple[str, int]]] = {}
-    for path, rows in commit.row_counts(snapshot).items():
+    sizes = commit.row_counts(snapshot)
+    for path in commit.partition_files(snapshot, {"channel": channel}):
+        rows = sizes[path]
         if path not in removed and rows <= _LARGEST_MERGED:
             tiers.setdefault(_tier(rows), []).append((path, rows))
     chosen: list[str] = []
@@ -172,53 +179,62 @@ def _tier(rows: int) -> int:
 def _read_file(lake: str, path: str) -> pa.Table:
     system, root = tables.filesystem(tables.location(lake, TABLE))
     with system.open_input_file(f"{root}/{path}") as stream:
-        return pq.ParquetFile(stream).read().cast(MESSAGE_KEYS)
+        return pq.ParquetFile(stream).read().cast(_PLACED)
 
 
-def repeated(lake: str, ids: pa.ChunkedArray) -> pa.Table:
+def repeated(lake: str, ids: pa.ChunkedArray, channels: Sequence[str] = CHANNELS) -> pa.Table:
     """Return all occurrences of those of `ids` that occur more than once in the lake.
 
-    Columns: those of the index and `place`, which is 1 for the record that is the message and
-    counts on through its duplicates. Bring the index up to date first (`catch_up`). Reads eight
-    bytes for each record of the history, and the rows of what it returns.
+    `channels` are those that the ids are of. Columns: `key`, `key_low`, `arrival_day`, `raw_uri`,
+    `raw_ordinal`, and `place`, which is 1 for the record that is the message and counts on
+    through its duplicates. Bring the index up to date first (`catch_up`). Reads eight bytes for
+    each record of the channels' history, and the surroundings of the rows that it returns.
     """
     snapshot = tables.open_table(lake, TABLE)
     wanted = sorted_distinct(high_halves(ids))
     if snapshot is None or not len(wanted):
-        return _ranked(MESSAGE_KEYS.empty_table())
-    paths = commit.partition_files(snapshot, {})
+        return _ranked(_PLACED.empty_table())
+    paths = [
+        path
+        for channel in channels
+        for path in commit.partition_files(snapshot, {"channel": channel})
+    ]
     counts = np.zeros(len(wanted), np.int64)
-    for keys in _high_keys(lake, paths):
-        found = keys[_among(keys, wanted)]
-        counts += np.bincount(np.searchsorted(wanted, found), minlength=len(wanted))
-    several = wanted[counts > 1]
-    if not len(several):
-        return _ranked(MESSAGE_KEYS.empty_table())
-    found = [rows for path in paths for rows in _rows_with(lake, path, several)]
-    rows = pa.concat_tables([MESSAGE_KEYS.empty_table(), *found])
-    return _ranked(rows)
-
-
-def _high_keys(lake: str, paths: Sequence[str]) -> Iterator[np.ndarray]:
-    system, root = tables.filesystem(tables.location(lake, TABLE))
+    hits: list[tuple[str, np.ndarray, np.ndarray]] = []
     for path in paths:
-        with system.open_input_file(f"{root}/{path}") as stream:
-            yield pq.ParquetFile(stream).read(columns=["key"])["key"].to_numpy()
+        at, which = _hits(lake, path, wanted)
+        counts += np.bincount(which, minlength=len(wanted))
+        hits.append((path, at, which))
+    parts = [_PLACED.empty_table()]
+    for path, at, which in hits:
+        several = at[counts[which] > 1]
+        if len(several):
+            parts.append(_rows_at(lake, path, several))
+    return _ranked(pa.concat_tables(parts))
 
 
-def _rows_with(lake: str, path: str, keys: np.ndarray) -> Iterator[pa.Table]:
-    """Yield the rows of a file that have one of `keys` (sorted); row groups without are skipped."""
+def _hits(lake: str, path: str, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows of a file have a wanted key, and which of the wanted each has."""
+    system, root = tables.filesystem(tables.location(lake, TABLE))
+    with system.open_input_file(f"{root}/{path}") as stream:
+        keys = pq.ParquetFile(stream).read(columns=["key"])["key"].to_numpy()
+    at = np.flatnonzero(_among(keys, wanted))
+    return at, np.searchsorted(wanted, keys[at])
+
+
+def _rows_at(lake: str, path: str, rows: np.ndarray) -> pa.Table:
+    """Return these rows (numbers, in order) of a file, reading only the row groups with them."""
     system, root = tables.filesystem(tables.location(lake, TABLE))
     with system.open_input_file(f"{root}/{path}") as stream:
         file = pq.ParquetFile(stream)
-        for group in range(file.metadata.num_row_groups):
-            stored = file.read_row_group(group, columns=["key"])["key"].to_numpy()
-            inside = keys[
-                np.searchsorted(keys, stored[0]) : np.searchsorted(keys, stored[-1], "right")
-            ]
-            mask = _among(stored, inside)
-            if mask.any():
-                yield file.read_row_group(group).filter(pa.array(mask)).cast(MESSAGE_KEYS)
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        groups, counts = np.unique(np.searchsorted(ends, rows, "right"), return_counts=True)
+        read = file.read_row_groups(groups.tolist()).cast(_PLACED)
+    # Where each group begins in the file, and in what was read of it.
+    begins = np.concatenate([[0], ends])[groups]
+    placed = np.concatenate([[0], np.cumsum(np.asarray(sizes)[groups])])[:-1]
+    return read.take(pa.array(rows + np.repeat(placed - begins, counts)))
 
 
 def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

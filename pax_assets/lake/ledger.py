@@ -102,6 +102,10 @@ def _commits(raw: DeltaTable, after: int) -> list[tuple[int, list[dict]]]:
             f"{raw.version() - len(history)} was cleaned up before the ledger was caught up; "
             "restore those log files, or rebuild the ledger from the table's rows"
         )
+    return _entries_in(history)
+
+
+def _entries_in(history: list[dict]) -> list[tuple[int, list[dict]]]:
     return [
         (info["version"], json.loads(info[METADATA_KEY]))
         for info in reversed(history)
@@ -175,6 +179,30 @@ def entries_between(lake: str, channel: str, day: str, after: int, upto: int) ->
     )
     rows = tables.read(lake, "ledger", ["raw_uri", "messages", "replaces"], chosen)
     return rows.sort_by("raw_uri").to_pylist()
+
+
+def entries_since(lake: str, channel: str, after: int, upto: int) -> list[dict]:
+    """Return what versions (after, upto] of a channel table added, whatever the day.
+
+    Each has `raw_uri`, `arrival_day`, `messages` and `replaces`. Read from the table's log, so
+    that it costs what is new; from the ledger where the log does not reach back so far.
+    """
+    columns = ["raw_uri", "arrival_day", "messages", "replaces"]
+    raw = tables.open_table(lake, raw_table(channel))
+    if raw is None:
+        return []
+    missing = raw.version() - after
+    history = raw.history(missing)
+    if len(history) >= missing:
+        rows = _rows(channel, [found for found in _entries_in(history) if found[0] <= upto])
+    else:
+        chosen = (
+            (pc.field("channel") == channel)
+            & (pc.field("raw_version") > after)
+            & (pc.field("raw_version") <= upto)
+        )
+        rows = tables.read(lake, "ledger", columns, chosen)
+    return rows.select(columns).to_pylist()
 
 
 def parsers(lake: str, day: str) -> dict[str, str]:

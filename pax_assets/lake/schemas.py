@@ -102,6 +102,7 @@ MESSAGE_KEYS = pa.schema(
         ("arrival_day", pa.string()),
         ("raw_uri", pa.string()),
         ("raw_ordinal", pa.int64()),
+        ("channel", pa.string()),
     ]
 )
 
@@ -176,7 +177,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 # Tables that are not listed are daily if they have an `arrival_day`, else unpartitioned.
-_PARTITIONED_BY: dict[str, tuple[str, ...]] = {"message_keys": (), **PARTITIONED_BY}
+_PARTITIONED_BY: dict[str, tuple[str, ...]] = {"message_keys": ("channel",), **PARTITIONED_BY}
 
 
 def partition_columns(table: str, schema: pa.Schema) -> list[str]:

@@ -68,6 +68,18 @@ def filesystem(address: str) -> tuple[fs.FileSystem, str]:
     return fs.LocalFileSystem(), str(Path(address).resolve())
 
 
+def make_folder(system: fs.FileSystem, path: str) -> None:
+    """Make a folder with its parents; S3 has none, and would keep an empty object for each."""
+    if system.type_name != "s3":
+        system.create_dir(path.rstrip("/"), recursive=True)
+
+
+def remove_folder(system: fs.FileSystem, path: str) -> None:
+    """Delete a folder and what is in it, if it is there; on S3 an empty one never is."""
+    if system.get_file_info(path).type != fs.FileType.NotFound:
+        system.delete_dir(path)
+
+
 def exists(lake: str, table: str) -> bool:
     """Whether `table` has ever been committed to."""
     return DeltaTable.is_deltatable(location(lake, table), storage_options(lake))
@@ -162,3 +174,21 @@ def read(
     known = SCHEMAS[table]
     wanted = columns or [name for name in known.names if name in rows.column_names]
     return rows.select(wanted).cast(pa.schema([known.field(name) for name in wanted]))
+
+
+def head(lake: str, table: str, rows: int, filter: ds.Expression) -> pa.Table:  # noqa: A002
+    """Read some `rows` of a known table that `filter` keeps, and no more of it than that takes."""
+    snapshot = open_table(lake, table)
+    if snapshot is None:
+        return empty(table)
+    found = dataset(lake, table, snapshot).head(rows, filter=filter, batch_size=1024)
+    return found.select(SCHEMAS[table].names).cast(SCHEMAS[table])
+
+
+def rows_on(lake: str, table: str, day: str) -> int:
+    """Return how many rows a daily table's log says that a day has."""
+    snapshot = open_table(lake, table)
+    if snapshot is None:
+        return 0
+    files = pa.table(snapshot.get_add_actions(flatten=True)).to_pylist()
+    return sum(f["num_records"] for f in files if f["partition.arrival_day"] == day)

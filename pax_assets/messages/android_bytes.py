@@ -47,6 +47,10 @@ _BASE64_SPACE = re.compile(rb"\s+|&#(?:0*(?:9|10|13)|[xX]0*(?:9|[aA]|[dD]));")
 class TooLargeError(Exception):
     """A piece of XML that no backup has and no parser could hold: a comment of a gigabyte."""
 
+    def __init__(self, start: bytes) -> None:
+        super().__init__()
+        self.start = start
+
 
 @dataclass(frozen=True, slots=True)
 class LargeValue:
@@ -74,6 +78,18 @@ class Taken:
         token = f"{self._prefix}{self._count}"
         self._values[token] = value
         return token.encode()
+
+    def holds(self, token: bytes) -> bool:
+        """Whether a value is the token of one that was taken out already."""
+        return token.decode("ascii", "replace") in self._values
+
+    def clear(self) -> None:
+        """Forget the values of tags that nobody will read."""
+        self._values.clear()
+
+    def without_tokens(self, raw: bytes) -> bytes:
+        """Return bytes for a person: tokens are random, records must be the same every time."""
+        return re.sub(self._prefix.encode() + rb"[0-9]+", b"(taken out)", raw)
 
     def pop(self, attributes: dict[str, str]) -> dict[str, LargeValue]:
         """Move the values whose tokens are among `attributes` out of both."""
@@ -150,8 +166,12 @@ def _is_allowed(character: str) -> bool:
 def _without_data(found: re.Match[bytes], taken: Taken) -> bytes:
     value = found[1] if found[1] is not None else found[2]
     start = found.string.rfind(b"<", 0, found.start())
-    if value == b"null" or not _PART.fullmatch(found.string, start, found.start()):
-        # A message that quotes XML.
+    if (
+        value == b"null"
+        or taken.holds(value)
+        or not _PART.fullmatch(found.string, start, found.start())
+    ):
+        # Taken already, or a message that quotes XML.
         return found[0]
     digest = _Base64Digest()
     digest.update(value)
@@ -174,7 +194,7 @@ def _shortened(buffer: bytes, stream: BinaryIO, taken: Taken) -> tuple[bytes, by
         digest.update(rest[:end])
         return b"", buffer[: opened.end()] + taken.put(digest.value()) + rest[end:]
     if buffer.startswith(b"<") and not WHOLE_TAG.match(buffer):
-        raise TooLargeError
+        raise TooLargeError(buffer[:_CHUNK])
     # Text between tags, which no backup has; a reference or a character may span the cut.
     cut = len(buffer) - _HELD_BACK
     while buffer[cut] & 0xC0 == 0x80 and cut > 1:

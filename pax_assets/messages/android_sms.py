@@ -32,7 +32,7 @@ from pax_assets.messages.message import (
     derived_provider_id,
 )
 from pax_assets.messages.source import Source
-from pax_assets.messages.timestamps import EARLIEST, LATEST, Moment
+from pax_assets.messages.timestamps import LATEST, Moment
 
 PROVIDER = "sms_backup_restore"
 
@@ -50,7 +50,8 @@ _IN_COLUMNS = {
 _NO_CONTACT = "(Unknown)"
 # As milliseconds these would be the phone's first three years, 1970 to 1973.
 _SECONDS_BELOW = 100_000_000_000
-_EARLIEST_MS = int(EARLIEST.timestamp()) * 1000
+# The first SMS was sent on 3 December 1992; what is older comes from a broken clock.
+_EARLIEST_MS = int(datetime(1992, 12, 3, tzinfo=UTC).timestamp()) * 1000
 _LATEST_MS = int(LATEST.timestamp()) * 1000
 # Messages without an id that are equal in everything stand together in a backup: so many are
 # remembered, and memory does not grow with the backup.
@@ -243,7 +244,7 @@ def _digest(value: Json) -> str:
 
 
 def _moment(text: str | None) -> Moment | None:
-    """Read epoch milliseconds, or what can only be seconds; None outside 1971 to 2200."""
+    """Read epoch milliseconds, or what can only be seconds; None outside 1992 to 2200."""
     if text is None or not _DIGITS.fullmatch(text):
         return None
     number = int(text)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 from xml.etree.ElementTree import ParseError
 
@@ -24,7 +24,7 @@ from pax_assets.messages.android_bytes import (
     TooLargeError,
     repaired,
 )
-from pax_assets.messages.arrival import MAX_RECORD_BYTES
+from pax_assets.messages.arrival import MAX_QUARANTINE_BYTES, MAX_RECORD_BYTES
 
 _ENTRY = re.compile(rb"<(sms|mms|call)(?=[\s/>])")
 _ENTRY_TAGS = ("sms", "mms", "call")
@@ -93,14 +93,22 @@ class _EntryInEntryError(ParseError):
 def entries(stream: BinaryIO) -> Iterator[Root | Entry | BrokenXml]:
     """Yield the root and every entry of a backup in order; never raises for its bytes."""
     taken = Taken()
+    for item in _entries(stream, taken):
+        if isinstance(item, BrokenXml):
+            yield replace(item, raw=taken.without_tokens(item.raw))
+        else:
+            yield item
+
+
+def _entries(stream: BinaryIO, taken: Taken) -> Iterator[Root | Entry | BrokenXml]:
     reading = _Reading(taken)
     try:
         for piece in repaired(stream, taken):
             yield from reading.feed(piece)
         yield from reading.end()
-    except TooLargeError:
+    except TooLargeError as error:
         reason = "a piece of XML without end, which no backup holds; what follows was not read"
-        yield BrokenXml("object", "record_too_large", reason, reading.last)
+        yield BrokenXml("object", "record_too_large", reason, error.start)
     except DefusedXmlException as error:
         reason = (
             f"the XML declares entities or a document type ({type(error).__name__}), which no "
@@ -116,12 +124,14 @@ class _Reading:
     """An XML parser, and its successors after each broken entry."""
 
     def __init__(self, taken: Taken) -> None:
+        self._taken = taken
         self._target = _Target(taken)
         self._parser = _parser(self._target)
         # How many bytes the parser has had before the piece at hand.
         self._fed = 0
         self._skipping = False
         self._broken = 0
+        self._begun = b""
         self.last = b""
 
     def found(self) -> Iterator[Root | Entry]:
@@ -133,6 +143,7 @@ class _Reading:
             if self._skipping:
                 resumed = _ENTRY.search(piece)
                 if resumed is None:
+                    self._taken.clear()
                     return
                 piece = piece[resumed.start() :]
                 self._skipping = False
@@ -145,6 +156,7 @@ class _Reading:
                 yield broken
                 continue
             self._fed += len(piece)
+            self._remember(piece)
             yield from self.found()
             return
 
@@ -154,7 +166,7 @@ class _Reading:
         try:
             self._parser.close()
         except ParseError:
-            raw = self.last[self._start_of_broken(self.last, len(self.last)) :]
+            raw = self._begun or self.last[self._start_of_broken(self.last, len(self.last)) :]
             reason = "the backup ends before its closing tag, it was cut off; land it again"
             yield BrokenXml(self._target.position_of(raw), "xml_truncated", reason, raw)
 
@@ -168,22 +180,33 @@ class _Reading:
             )
         expat = self._parser.parser
         misplaced = isinstance(error, _EntryInEntryError)
-        at = expat.CurrentByteIndex if misplaced else expat.ErrorByteIndex
+        at = self._target.misplaced_at if misplaced else expat.ErrorByteIndex
         at = max(at - self._fed, 0)
         start = self._start_of_broken(piece, at)
         resumed = _ENTRY.search(piece, at if misplaced else at + 1)
         end = resumed.start() if resumed else len(piece)
         self._skipping = resumed is None
         raw = piece[start:end]
+        if start == 0 and self._target.is_open and not _ENTRY.match(piece):
+            raw = self._begun + raw
         what = str(error).partition(":")[0]
         reason = f"the entry is no well-formed XML ({what}); export the backup again"
         broken = BrokenXml(self._target.position_of(raw), "xml_invalid", reason, raw)
         self._target.forget()
+        self._begun = b""
         self._parser = _parser(self._target)
         opening = f"<{self._target.root or _ROOTS[0]}>".encode()
         self._parser.feed(opening)
         self._fed = len(opening)
         return piece[end:], broken
+
+    def _remember(self, piece: bytes) -> None:
+        """Keep the bytes of an entry that a piece leaves open, should it turn out broken."""
+        if not self._target.is_open:
+            self._begun = b""
+        elif len(self._begun) < MAX_QUARANTINE_BYTES:
+            begun = [found.start() for found in _ENTRY.finditer(piece)]
+            self._begun = piece[begun[-1] :] if begun else self._begun + piece
 
     def _start_of_broken(self, piece: bytes, at: int) -> int:
         """Return where the entry begins that is broken at `at`; `at` where it lies in none."""
@@ -209,6 +232,8 @@ class _Target:
         self._entry: Entry | None = None
         self._counts: Counter[str] = Counter()
         self._names: set[str] = set()
+        self.byte_index: Callable[[], int] = int
+        self.misplaced_at = 0
 
     @property
     def is_open(self) -> bool:
@@ -227,6 +252,7 @@ class _Target:
             element = Element(tag, attributes, large)
             self._entry = Entry(self._next_position(tag), element, size=_size(attributes))
         elif tag in _ENTRY_TAGS:
+            self.misplaced_at = self.byte_index()
             raise _EntryInEntryError("an entry that was not closed")
         elif self._entry is not None:
             self._entry.size += _ELEMENT_COST + _size(attributes)
@@ -279,7 +305,12 @@ class _Target:
 
 def _parser(target: _Target) -> DefusedXMLParser:
     # The bytes are UTF-8 by now, whatever the declaration says.
-    return DefusedXMLParser(target=target, encoding="utf-8", forbid_dtd=True)
+    parser = DefusedXMLParser(target=target, encoding="utf-8", forbid_dtd=True)
+    # Text between tags is no part of a backup: not even looked at, it costs nothing.
+    parser.parser.DefaultHandlerExpand = None
+    # Where a tag begins is known only while it is reported.
+    target.byte_index = lambda: parser.parser.CurrentByteIndex
+    return parser
 
 
 def _size(attributes: dict[str, str]) -> int:

@@ -55,10 +55,13 @@ _KIND_OF = {
     ending: (kind, mime) for kind, endings in _TYPES.items() for ending, mime in endings.items()
 }
 
-_M = f"[{MARKS}]*"
 _MARKED = frozenset(MARKS)
-_EDITED = re.compile(rf"[ {MARKS}]*<{_M}([^<>\n]{{3,60}})>[ {MARKS}]*$")
-_LABELLED = re.compile(rf"<{_M}\s?([^<>:\n]{{1,30}}?)\s?:[ {MARKS}]*([^<>\n]{{1,300}}?)\s?{_M}>")
+_AROUND = f" {MARKS}"
+# All repetitions are bounded: a message may be a megabyte of spaces.
+_M = f"[{MARKS}]{{0,4}}"
+_LABELLED = re.compile(
+    rf"<{_M}\s?([^<>:\n]{{1,30}}?)\s?:[ {MARKS}]{{0,8}}([^<>\n]{{1,300}}?)\s?{_M}>"
+)
 _NOTED = re.compile(rf"{_M}([^\n]{{1,300}}?){_M} {_M}\(([^()\n]{{3,40}})\){_M}(?=\n|$)")
 _OMITTED = re.compile(rf"{_M}<{_M} ?([^<>\n]{{3,80}}?) ?>{_M}(?=\n|$)")
 _BARE = re.compile(r"[^\n]{3,120}?(?=\n|$)")
@@ -75,10 +78,10 @@ class Body:
     """What a line says. `event` is a kind of channel event, or `None` where it is a message.
 
     `identity` is the text without what differs between two exports of the same message: with or
-    without media, before and after a vote.
+    without media, before and after a vote; `None` where that is the text itself.
     """
 
-    identity: str
+    identity: str | None = None
     event: str | None = None
     notice: str | None = None
     content_type: str = "text/plain"
@@ -86,19 +89,32 @@ class Body:
     metadata: Json = field(default_factory=dict)
 
 
+# Of nearly all messages; never changed.
+_WORDS = Body()
+
+
 def read_body(text: str) -> Body:
     """Read what stands after the sender's name."""
     if not _may_be_special(text):
-        return Body(text)
-    edited = _EDITED.search(text)
-    if edited is not None and folded(edited[1]) not in EDITED:
-        edited = None
-    core = text[: edited.start()] if edited else text
-    body = _special(core, marked=text[:1] in _MARKED)
-    if edited is not None and body.event is None:
-        body.metadata["edited"] = True
-        _mark(body, "edited", edited.start(), len(text))
+        return _WORDS
+    end = _edited_from(text)
+    body = _special(text if end is None else text[:end], marked=text[:1] in _MARKED)
+    if end is None or body.event is not None:
+        return body
+    if body.identity is None:
+        body.identity = text[:end]
+    body.metadata["edited"] = True
+    _mark(body, "edited", end, len(text))
     return body
+
+
+def _edited_from(text: str) -> int | None:
+    """Return where the mark of an edited message begins, with the space before it."""
+    rest = text.rstrip(_AROUND)
+    start = rest.rfind("<", -_MAX_FIXED)
+    if not rest.endswith(">") or start < 0 or folded(rest[start + 1 : -1]) not in EDITED:
+        return None
+    return len(rest[:start].rstrip(_AROUND))
 
 
 def file_kind(name: str) -> tuple[str, str | None]:
@@ -116,31 +132,31 @@ def _may_be_special(text: str) -> bool:
     """Say in a fraction of a microsecond that most messages are words and nothing else."""
     if text[:1] in _MARKED or "\u200e" in text or text[-1:] in (">", ")"):
         return True
-    if "\n" in text:
-        first = text[: text.index("\n")]
-        return first[-1:] in (">", ")", ":") or "maps." in text
-    return (len(text) <= _MAX_FIXED and text.rstrip(".。").casefold() in _FIXED) or "maps." in text
+    first = text if "\n" not in text else text[: text.index("\n")]
+    if first[-1:] in (">", ")", ":") or "maps." in first:
+        return True
+    return len(first) <= _MAX_FIXED and first.rstrip(".。").casefold() in _FIXED
 
 
 def _special(text: str, *, marked: bool) -> Body:
     short = folded(text) if len(text) <= _MAX_FOLDED else ""
     if short in DELETED:
-        return Body(text, "deletion")
+        return Body(event="deletion")
     if short in MISSED_CALLS or (marked and CALLS.match(short)):
-        return Body(text, "call")
+        return Body(event="call")
     if (body := _medium(text, marked=marked)) is not None:
         return body
     lowered = text[:_MAX_FOLDED].translate(_DROP_MARKS)
     if (place := LOCATION.match(lowered)) is not None:
         where: Json = {key: place[key] for key in ("latitude", "longitude", "url")}
-        return Body(text, content_type="whatsapp/location", metadata={"location": where})
+        return Body(content_type="whatsapp/location", metadata={"location": where})
     if POLL.match(lowered.casefold()):
         return Body(_VOTES.sub("", text), content_type="whatsapp/poll")
     if is_encryption_notice(text):
-        return Body(text, "system", "encryption")
+        return Body(event="system", notice="encryption")
     if marked and (notice := notice_kind(text)) != "other":
-        return Body(text, "call" if notice == "call" else "system", notice)
-    return Body(text)
+        return Body(event="call" if notice == "call" else "system", notice=notice)
+    return Body()
 
 
 _DROP_MARKS = dict.fromkeys(map(ord, MARKS))

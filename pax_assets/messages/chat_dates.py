@@ -7,16 +7,16 @@ days change more often than months. A file that shows nothing is not guessed.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import groupby, pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from pax_assets.messages.chat_headers import Hour, hour_of_day
+from pax_assets.messages.chat_headers import HeaderForm, Hour, hour_of_day
 from pax_assets.messages.options import DateOrder
 from pax_assets.messages.timestamps import EARLIEST, LATEST
 
@@ -126,31 +126,42 @@ class NoHeaderError(Exception):
 class WallClock:
     """Reads the headers of one file, whose order of date and whose zone are known."""
 
-    def __init__(self, order: FieldOrder, zone: str) -> None:
+    def __init__(self, form: HeaderForm, order: FieldOrder, zone: str) -> None:
+        self._form = form
         self._order = order
         self._zone = ZoneInfo(zone)
         # Chats have their messages by the hour; a minute has one or two.
-        self._hour = lru_cache(maxsize=_CACHED_HOURS)(self._read_hour)
+        self._hours: dict[tuple[object, ...], _LocalHour | None] = {}
 
-    def read(self, hour: Hour, minute: str, second: str | None) -> LocalTime | None:
-        """Return a header's time, `None` where the calendar has no such date.
+    def read(self, found: re.Match[str]) -> LocalTime | None:
+        """Return the time of a header that the form matched; `None` where no calendar has it.
 
         Raises `NoHeaderError` where it is no time of day.
         """
-        found = self._hour(hour)
+        key, minute, second = self._form.clock(found)
+        try:
+            hour = self._hours[key]
+        except KeyError:
+            hour = self._remember(key, self._read_hour(self._form.hour(found)))
         minutes, seconds = int(minute), 0 if second is None else min(int(second), 59)
         if minutes > 59:
             raise NoHeaderError
-        if found is None:
+        if hour is None:
             return None
-        text = f"{found.text}:{minutes:02}"
+        text = f"{hour.text}:{minutes:02}"
         if second is not None:
             text = f"{text}:{seconds:02}"
-        if found.start is not None:
-            at = found.start + timedelta(0, minutes * 60 + seconds)
+        if hour.start is not None:
+            at = hour.start + timedelta(0, minutes * 60 + seconds)
             return LocalTime(text, at, second is not None)
-        local = found.local.replace(minute=minutes, second=seconds)
+        local = hour.local.replace(minute=minutes, second=seconds)
         return LocalTime(text, self._utc(local), second is not None, self._doubt(local))
+
+    def _remember(self, key: tuple[object, ...], hour: _LocalHour | None) -> _LocalHour | None:
+        if len(self._hours) >= _CACHED_HOURS:
+            self._hours.clear()
+        self._hours[key] = hour
+        return hour
 
     def _read_hour(self, stamp: Hour) -> _LocalHour | None:
         hour = hour_of_day(stamp)

@@ -19,6 +19,7 @@ members of the chat.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from itertools import chain
 from pax_assets.messages import charsets
 from pax_assets.messages.arrival import MAX_QUARANTINE_BYTES, Arrival, UnusableError
 from pax_assets.messages.chat_dates import LocalTime, NoHeaderError, WallClock, decide_order
-from pax_assets.messages.chat_headers import HeaderForm, Hour, header_form
+from pax_assets.messages.chat_headers import HeaderForm, header_form
 from pax_assets.messages.chat_names import learn_names
 from pax_assets.messages.chat_records import Chat
 from pax_assets.messages.json_documents import looks_like_json
@@ -40,6 +41,7 @@ SAMPLE_BYTES = 4 * 1024 * 1024
 # WhatsApp sends at most 65,536 characters; what is longer is no message of a chat.
 _MAX_MESSAGE_BYTES = MAX_QUARANTINE_BYTES
 _HEAD_LINES = 200
+_LOOK_BYTES = 4096
 
 
 def is_chat_export(head: bytes, arrival: Arrival) -> bool:
@@ -47,9 +49,9 @@ def is_chat_export(head: bytes, arrival: Arrival) -> bool:
     if arrival.channel == "email":
         return False
     lines = [line for line in head.split(b"\n", _HEAD_LINES)[:_HEAD_LINES] if line.strip()]
-    if lines and header_form(_decoded(lines[0])[0]) is not None:
+    if lines and header_form(_beginning(lines[0])) is not None:
         return True
-    return not looks_like_json(head) and any(header_form(_decoded(line)[0]) for line in lines)
+    return not looks_like_json(head) and any(header_form(_beginning(line)) for line in lines)
 
 
 def records(source: Source, arrival: Arrival) -> Iterator[Record]:
@@ -60,15 +62,18 @@ def records(source: Source, arrival: Arrival) -> Iterator[Record]:
         return
     lines = source.lines()
     sample = _sample(lines)
-    texts = [_decoded(line.data)[0] for line in sample]
-    form = next(found for text in texts if (found := header_form(text)) is not None)
+    texts = [_beginning(line.data) for line in sample]
+    form = next((found for text in texts if (found := header_form(text)) is not None), None)
+    if form is None:
+        # What looked like a header was the cut end of what could be looked at.
+        reason = "no line of this text begins like a message of a WhatsApp chat export"
+        yield arrival.quarantined("object", "unknown_format", reason, source.head)
+        return
     headers = [
-        (form.stamp(found), text[found.end() :])
-        for text in texts
-        if (found := form.pattern.match(text))
+        (found, text[found.end() :]) for text in texts if (found := form.pattern.match(text))
     ]
     order = decide_order(
-        [stamp[0].date for stamp, _ in headers],
+        [form.hour(found).date for found, _ in headers],
         arrival.options.date_order,
         arrival.received_at.year + 1,
     )
@@ -78,16 +83,16 @@ def records(source: Source, arrival: Arrival) -> Iterator[Record]:
             # The stream is the caller's, who counts on it being read to its end.
             continue
         return
-    clock = WallClock(order, arrival.options.default_zone)
+    clock = WallClock(form, order, arrival.options.default_zone)
     names = learn_names(rest for _, rest in headers)
-    chat = Chat.of(((_time(clock, stamp), rest) for stamp, rest in headers), names, arrival)
+    chat = Chat.of(((_time(clock, found), rest) for found, rest in headers), names, arrival)
     for block in _blocks(chain(sample, lines), form, clock):
         yield _outcome(block, chat, arrival)
 
 
-def _time(clock: WallClock, stamp: tuple[Hour, str, str | None]) -> LocalTime | None:
+def _time(clock: WallClock, found: re.Match[str]) -> LocalTime | None:
     try:
-        return clock.read(*stamp)
+        return clock.read(found)
     except NoHeaderError:
         return None
 
@@ -158,7 +163,7 @@ def _blocks(lines: Iterable[Line], form: HeaderForm, clock: WallClock) -> Iterat
         found = match(text)
         if found is not None:
             try:
-                time = clock.read(*form.stamp(found))
+                time = clock.read(found)
             except NoHeaderError:
                 found = None
             else:
@@ -212,6 +217,13 @@ def _record(block: _Block, raw: bytes, position: str, chat: Chat) -> Record:
         text = f"{text}\n{more}"
         charset = charset if of_more == "utf-8" else of_more
     return chat.record(text, charset, block.time, position, sha256(raw).hexdigest())
+
+
+def _beginning(data: bytes) -> str:
+    """Return as much of a line as shows its header, its name and whether it is the app's."""
+    if len(data) <= _LOOK_BYTES:
+        return _decoded(data)[0]
+    return data[:_LOOK_BYTES].decode("utf-8", "ignore")
 
 
 def _decoded(data: bytes) -> tuple[str, str]:

@@ -33,6 +33,8 @@ _FRAMES = (
     (_M, _PERIOD, rf":{_SPACE}"),
     (_M, _LATIN_PERIOD, rf"{_SPACE}+(?![-–—\[]{_SPACE})"),
 )
+# The last frame is none: what precedes it in a log is a date as well, but no `name: `.
+_BARE = 3
 
 
 @lru_cache(maxsize=64)
@@ -103,13 +105,20 @@ class HeaderForm:
     pattern: re.Pattern[str]
     time_first: bool
 
-    def stamp(self, found: re.Match[str]) -> tuple[Hour, str, str | None]:
-        """Return date and hour of a match, its minute, and its second if it has one."""
+    def hour(self, found: re.Match[str]) -> Hour:
+        """Return date and hour of a match."""
         if self.time_first:
-            hour, minute, second, period, first, _, middle, last = found.groups()
-            return Hour(first, middle, last, None, hour, period), minute, second
-        first, _, middle, last, between, hour, minute, second, period = found.groups()
-        return Hour(first, middle, last, between, hour, period), minute, second
+            hour, _, _, period, first, _, middle, last = found.groups()
+            return Hour(first, middle, last, None, hour, period)
+        first, _, middle, last, between, hour, _, _, period = found.groups()
+        return Hour(first, middle, last, between, hour, period)
+
+    def clock(self, found: re.Match[str]) -> tuple[tuple[object, ...], str, str | None]:
+        """Return a key that headers of the same hour share, the minute, and the second if any."""
+        if self.time_first:
+            return self.hour(found), found[2], found[3]
+        minute, second, period = found.group(7, 8, 9)
+        return (found.string[: found.start(7)], period), minute, second
 
 
 def header_form(line: str) -> HeaderForm | None:
@@ -117,12 +126,11 @@ def header_form(line: str) -> HeaderForm | None:
     for time_first in (False, True):
         for frame in range(2 if time_first else len(_FRAMES)):
             found = _pattern(frame, _SEPARATORS, time_first=time_first).match(line)
-            if found is None:
+            if found is None or (frame == _BARE and ": " not in line[found.end() :]):
                 continue
             separator = re.escape(found[6 if time_first else 2])
             form = HeaderForm(_pattern(frame, separator, time_first=time_first), time_first)
-            hour, minute, _ = form.stamp(found)
-            if hour_of_day(hour) is not None and int(minute) < 60:
+            if hour_of_day(form.hour(found)) is not None and int(form.clock(found)[1]) < 60:
                 return form
     return None
 

@@ -77,7 +77,7 @@ class Chat:
         sender, text = self._names.split(line)
         if sender is None:
             notice = notice_kind(line)
-            body = Body(line, "call" if notice == "call" else "system", notice)
+            body = Body(event="call" if notice == "call" else "system", notice=notice)
         else:
             body = read_body(text)
         if body.event is not None:
@@ -137,7 +137,9 @@ class Chat:
             provider=PROVIDER,
             source_kind="export",
             account="",
-            provider_message_id=self._id(sender, body.identity, time.text),
+            provider_message_id=self._id(
+                sender, text if body.identity is None else body.identity, time.text
+            ),
             conversation_id=self._conversation,
             sender=self._party(sender),
             recipients=(),

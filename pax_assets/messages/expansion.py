@@ -24,11 +24,16 @@ MAX_DEPTH = 2
 
 
 class PackedError(UnusableError):
-    """A layer that cannot be unpacked further. `cut` says that its content ends too early."""
+    """A layer that cannot be unpacked, or not to its end.
 
-    def __init__(self, code: str, reason: str, *, cut: bool = True) -> None:
+    `cut` says that the content is right but ends too early, `damaged` that it may be wrong from
+    anywhere on.
+    """
+
+    def __init__(self, code: str, reason: str, *, cut: bool = False, damaged: bool = False) -> None:
         super().__init__(code, reason)
         self.cut = cut
+        self.damaged = damaged
 
 
 @dataclass(slots=True)
@@ -65,4 +70,5 @@ class Expansion:
         raise PackedError(
             "expansion_too_large",
             f"the object {what}; what follows was not read: land it unpacked, or in parts",
+            cut=True,
         )

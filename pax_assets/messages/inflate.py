@@ -8,7 +8,6 @@ ends, and afterwards says why.
 from __future__ import annotations
 
 import io
-import re
 import zlib
 from collections.abc import Generator, Iterator
 from typing import BinaryIO
@@ -18,8 +17,6 @@ from pax_assets.messages.expansion import Expansion, PackedError
 _PIECE = 64 * 1024
 _UNPACKED_PIECE = 1024 * 1024
 _GZIP, _RAW = 31, -15
-# zlib's words for content that came to its end and is not what was packed.
-_CHECKSUM = re.compile("incorrect (?:data|length) check")
 
 
 class Unpacked(io.RawIOBase):
@@ -60,6 +57,10 @@ def gunzipped(packed: BinaryIO, expansion: Expansion) -> Iterator[bytes]:
         data = data.lstrip(b"\0") or packed.read(_PIECE)
         if not data:
             return
+        if data[:1] not in (b"\0", b"\x1f"):
+            raise PackedError(
+                "corrupt_archive", "bytes that are no gzip follow the gzip; they were not read"
+            )
         if data[0]:
             data = yield from _inflated(packed, data, _GZIP, expansion)
 
@@ -97,46 +98,27 @@ def _inflated(
 ) -> Generator[bytes, None, bytes]:
     """Yield one deflated stream that begins with `data`; return what was read beyond its end."""
     inflate = zlib.decompressobj(wrapper)
-    pending, begun = False, False
+    pending = False
     while not inflate.eof:
         if not data and not pending:
             data = packed.read(_PIECE)
             if not data:
                 raise _cut_off()
-        before = inflate.copy()
         try:
             piece = inflate.decompress(data, _UNPACKED_PIECE)
-        except zlib.error as error:
-            for piece in _before_damage(before, data, expansion):
-                begun = True
-                yield piece
+        except zlib.error:
             raise PackedError(
-                "corrupt_archive",
-                "the packed data is damaged; what follows was not read: land it again",
-                cut=begun and not _CHECKSUM.search(str(error)),
+                "corrupt_archive", "the packed data is damaged; land it again", damaged=True
             ) from None
         rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
         expansion.add(len(data) - len(rest), len(piece))
         pending, data = len(piece) == _UNPACKED_PIECE, rest
         if piece:
-            begun = True
             yield piece
     return data
 
 
-def _before_damage(inflate: zlib._Decompress, data: bytes, expansion: Expansion) -> Iterator[bytes]:
-    """Yield what `data` holds up to where it is damaged: with the error zlib keeps it back."""
-    for at in range(len(data)):
-        try:
-            piece = inflate.decompress(data[at : at + 1])
-        except zlib.error:
-            return
-        expansion.add(1, len(piece))
-        if piece:
-            yield piece
-
-
 def _cut_off() -> PackedError:
     return PackedError(
-        "corrupt_archive", "the packed data ends too early, it was cut off; land it again"
+        "corrupt_archive", "the packed data ends too early, it was cut off; land it again", cut=True
     )

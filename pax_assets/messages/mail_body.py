@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from email.message import Message as MimePart
+from functools import lru_cache
 from typing import cast
 
 from pax_assets.messages.charsets import codec_of, decode
@@ -20,6 +21,8 @@ from pax_assets.messages.message import Attachment
 # Honest mail nests multiparts four or five deep and has a few dozen parts.
 MAX_DEPTH = 20
 MAX_ATTACHMENTS = 1000
+# A longer Content-Type is no usual one.
+_MAX_CACHED = 200
 
 Part = MimePart
 
@@ -54,7 +57,7 @@ class MailBody:
         self.content_type = "text/html" if self._html and not self._plain else "text/plain"
 
     def _read(self, part: Part, depth: int) -> str:
-        kind = part.get_content_type()
+        kind = _declared(part)[0]
         children = _children(part)
         if kind.startswith("message/"):
             self._embedded += children
@@ -82,7 +85,7 @@ class MailBody:
         return chosen
 
     def _leaf(self, part: Part) -> str:
-        kind = part.get_content_type()
+        kind = _declared(part)[0]
         # A multipart without any part is a text whose boundary is missing or wrong.
         is_text = kind in ("text/plain", "text/html") or kind.startswith(("multipart/", "message/"))
         attached = self._is_attached(part)
@@ -121,7 +124,7 @@ class MailBody:
         return _filename(part) is not None and (self._plain or self._html)
 
     def _decoded(self, part: Part) -> str:
-        declared = _charset(part)
+        declared = _declared(part)[1]
         text, used = decode(_payload(part), declared)
         if declared is not None and codec_of(declared) != used:
             self.charsets[declared] = used
@@ -170,6 +173,24 @@ def _leaves(part: Part) -> Iterator[Part]:
 def _payload(part: Part) -> bytes:
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
+
+
+def _declared(part: Part) -> tuple[str, str | None]:
+    """Return the content type of a part, and the charset that it declares."""
+    header = part.get("content-type")
+    if header is None:
+        return part.get_content_type(), None
+    if isinstance(header, str) and len(header) <= _MAX_CACHED:
+        return _declared_by(header)
+    return part.get_content_type(), _charset(part)
+
+
+@lru_cache(maxsize=4096)
+def _declared_by(header: str) -> tuple[str, str | None]:
+    """Do the same for a header's value: few values stand in nearly all mail."""
+    part = MimePart()
+    part["Content-Type"] = header
+    return part.get_content_type(), _charset(part)
 
 
 def _charset(part: Part) -> str | None:

@@ -98,13 +98,23 @@ def variant(head: bytes) -> Variant:
         return "mboxrd"
     raised = kept = 0
     for line in _QUOTED_FROM.finditer(head):
-        before = head.rfind(b"\n", 0, max(0, line.start() - 1)) + 1
-        around = _QUOTE_DEPTH.match(head, before, line.start())
-        depth = around[0].count(b">") if around else 0
-        # One line as deep as its neighbour tells: `mboxrd` would have raised it.
+        depth = _depth_above(head, line.start())
+        if depth is None:
+            continue
+        # `mboxrd` would have raised a line of its neighbour's depth. At depth 1 it may have done
+        # so: an answer that begins with "From " right below the quoted line.
         raised += len(line[1]) == depth + 1 > 1
-        kept += len(line[1]) == depth
+        kept += len(line[1]) == depth > 1
     return "mboxo" if kept > raised else "mboxrd"
+
+
+def _depth_above(data: bytes, at: int) -> int | None:
+    """Return how deep the line above the one at `at` is quoted; None for a `>From ` line."""
+    above = data.rfind(b"\n", 0, max(0, at - 1)) + 1
+    if above == at or _QUOTED_FROM.match(data, above):
+        return None
+    depth = _QUOTE_DEPTH.match(data, above, at)
+    return depth[0].count(b">") if depth else 0
 
 
 def _bodies_by_length(head: bytes) -> list[bytes] | None:
@@ -142,8 +152,6 @@ def _restored_mboxo(found: re.Match[bytes]) -> bytes:
 
     In a run of quoted lines the `>` is the quote's own.
     """
-    body = found.string
-    before = body.rfind(b"\n", 0, max(0, found.start() - 1)) + 1
-    if len(found[1]) > 1 or (found.start() and body[before : before + 1] == b">"):
+    if len(found[1]) > 1 or _depth_above(found.string, found.start()):
         return found[0]
     return found[0][1:]

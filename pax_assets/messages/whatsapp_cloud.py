@@ -28,7 +28,7 @@ from pax_assets.messages.message import (
     conversation_key,
 )
 from pax_assets.messages.timestamps import Moment, read_moment
-from pax_assets.messages.whatsapp_content import event_of, read_content
+from pax_assets.messages.whatsapp_content import event_of, note_of, read_content
 
 PROVIDER = "whatsapp_cloud"
 
@@ -167,10 +167,17 @@ def _event(
     arrival: Arrival,
 ) -> ChannelEvent:
     moment = read_moment(record.get("timestamp"))
+    note = note_of(record) if kind == "error" else None
     party = next(
         (
             text
-            for key in ("recipient_id", "recipient_user_id", "from", "from_user_id")
+            for key in (
+                "recipient_participant_id",
+                "recipient_id",
+                "recipient_user_id",
+                "from",
+                "from_user_id",
+            )
             if (text := as_token(record.get(key)))
         ),
         None,
@@ -185,7 +192,7 @@ def _event(
         provider_message_id=about,
         occurred_at=moment.at if moment else None,
         actor=actor or (whatsapp_number(party) if party else None),
-        payload=record,
+        payload=record if note is None else {**record, "pax_note": note},
     )
 
 
@@ -283,6 +290,7 @@ def _metadata(
         "group_id": group,
         "context": context or None,
         "referral": record.get("referral"),
+        "identity": record.get("identity"),
         "errors": record.get("errors"),
         **content,
     }

@@ -45,13 +45,24 @@ def event_of(record: Json, *, has_errors: bool) -> tuple[str, str | None] | None
         return "call", own_id
     if kind == "interactive" and as_token(body.get("type")) == "call_permission_reply":
         return "call", own_id
-    unreadable = kind not in _READERS or record.get(kind) is None
+    if kind == "unsupported" and (happened := _UNSUPPORTED.get(as_token(body.get("type")) or "")):
+        # It says that something happened to a message, but not to which.
+        return happened, None
+    unreadable = (kind not in _READERS and not _is_media(body)) or record.get(kind) is None
     if unreadable and (has_errors or as_list(record.get("errors"))):
         return "error", own_id
     # `unsupported`, `unknown`, and types that are newer than this parser: kept as a notice.
-    if kind not in _READERS and kind:
+    if unreadable and kind not in _READERS and kind:
         return "error", own_id
     return None
+
+
+def note_of(record: Json) -> str | None:
+    """Return why a record that is an error event is no message, where it does not say so itself."""
+    kind = as_token(record.get("type"))
+    if kind is None or kind in _READERS or as_list(record.get("errors")):
+        return None
+    return f"PAX knows no content of the message type {kind[:80]!r}; the record is kept as it came"
 
 
 def read_content(record: Json) -> Content | None:
@@ -60,9 +71,16 @@ def read_content(record: Json) -> Content | None:
     if kind is None:
         kind = next((name for name in _READERS if record.get(name) is not None), "")
     body = record.get(kind)
-    if kind not in _READERS or not isinstance(body, (dict, list)):
+    if not isinstance(body, (dict, list)):
         return None
+    if kind not in _READERS:
+        return _media(kind[:_MAX_KIND], body) if _is_media(as_dict(body)) else None
     return _READERS[kind](kind, body)
+
+
+def _is_media(body: Json) -> bool:
+    """Say whether a body is a file, as that of every type of media is, and of those to come."""
+    return as_token(body.get("id")) is not None and as_token(body.get("mime_type")) is not None
 
 
 def _text(_: str, body: object) -> Content | None:
@@ -124,10 +142,19 @@ def _interactive(kind: str, body: object) -> Content | None:
     name = as_token(reply.get("type")) or next((key for key in names if key in reply), "")
     choice = as_dict(reply.get(name))
     if not choice:
-        return None
+        return _offer(kind, reply, name)
     keys = ("body",) if name == "nfm_reply" else ("title", "description")
     text = "\n".join(part for key in keys if (part := as_text(choice.get(key))))
     return Content(text, f"whatsapp/{kind}.{name}", metadata={"reply": choice})
+
+
+def _offer(kind: str, sent: Json, name: str) -> Content | None:
+    """Read what a business sent, which comes back as an echo: words and what may be chosen."""
+    parts = [as_text(as_dict(sent.get(key)).get("text")) for key in ("header", "body", "footer")]
+    text = "\n".join(part for part in parts if part)
+    if not text:
+        return None
+    return Content(text, f"whatsapp/{kind}.{name}", metadata={"interactive": sent})
 
 
 def _button(kind: str, body: object) -> Content | None:
@@ -152,6 +179,17 @@ def _order(kind: str, body: object) -> Content | None:
     text = "\n".join(line for line in lines if line)
     return Content(text, f"whatsapp/{kind}", metadata={"order": order})
 
+
+# What `unsupported` messages say that they are, where it is no message of its own.
+_UNSUPPORTED = {
+    "edit": "edit",
+    "revoke": "deletion",
+    "reaction": "reaction",
+    "pin": "system",
+    "keep_in_chat": "system",
+    "poll_update": "system",
+}
+_MAX_KIND = 40
 
 _READERS: dict[str, Callable[[str, object], Content | None]] = {
     "text": _text,

@@ -56,10 +56,9 @@ def members(archive: BinaryIO) -> Iterator[Member]:
     `archive` is seekable. What precedes the archive in its file (a self-extractor) is skipped.
     """
     start, end, shift = _directory(archive)
-    archive.seek(start)
-    # Its own buffer: whoever reads a member between two entries moves the archive's position.
     at = start
     while at < end:
+        # Whoever reads a member between two entries moves the archive's position.
         archive.seek(at)
         head = archive.read(_ENTRY.size)
         if len(head) < _ENTRY.size or not head.startswith(_ENTRY_MAGIC):
@@ -86,6 +85,8 @@ def check_apart(found: list[Member]) -> None:
 
 def data_start(archive: BinaryIO, member: Member) -> int:
     """Return where the member's packed bytes begin; raise `PackedError` where none begin there."""
+    if member.offset >= archive.seek(0, io.SEEK_END):
+        raise _corrupt("a member lies beyond its end")
     archive.seek(member.offset)
     head = archive.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(_LOCAL_MAGIC):

@@ -70,10 +70,13 @@ def test_every_asset_says_who_owns_it_what_it_is_and_when_it_is_stale(graph) -> 
             assert "dagster/code_references" in node.metadata, name
 
 
-def test_every_asset_but_the_sources_has_an_automation_condition(graph) -> None:
+def test_every_asset_but_the_sources_has_an_automation_condition_or_a_schedule(graph) -> None:
+    scheduled = {
+        key for schedule in defs().schedules or () for key in schedule.job.selection.resolve(graph)
+    }
     without = [
         key.to_user_string()
-        for key in graph.materializable_asset_keys
+        for key in graph.materializable_asset_keys - scheduled
         if graph.get(key).automation_condition is None
     ]
     assert without == []

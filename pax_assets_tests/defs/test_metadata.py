@@ -16,6 +16,7 @@ IMPERSONAL = {
     "provider", "raw_position", "raw_sha256", "raw_uri", "reason", "sent_at_precision", "sha256",
     "source_kind", "type", "zone_assumed", "trigger_type", "entity_id", "event_id", "relation_id",
     "head_id", "tail_id", "head_type", "tail_type",
+    "event_day", "table", "problem", "source", "origin", "rule", "script", "language_by", "parser",
 }  # fmt: skip
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from pax_assets.jobs.conversations import update_conversations
 from pax_assets.jobs.features import build_messages
+from pax_assets.jobs.identity_evidence import update_identities
 from pax_assets.jobs.ingest import ingest
+from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.participants import update_participants
 from pax_assets_tests.conftest import PROJECT
 from pax_assets_tests.landing_objects import DAYS, NOW, hashes, land, line, reaction_payload
@@ -25,7 +27,9 @@ def run_jobs(spark, lake: str, landing: str) -> None:
         for channel in ("sms", "whatsapp"):
             ingest(lake, landing, channel, day, NOW)
         build_messages(spark, lake, day)
+        build_features(lake, day, spark=spark)
     update_conversations(spark, lake)
+    update_identities(lake, landing)
     update_participants(spark, lake)
 
 

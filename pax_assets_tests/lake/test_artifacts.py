@@ -68,8 +68,3 @@ def test_an_interrupted_publish_leaves_the_current_one(lake, tmp_path, monkeypat
 def test_a_version_of_nothing_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="no file"):
         directory_hash(_folder(tmp_path / "a"))
-
-
-def test_an_s3_lake_is_refused_with_a_reason() -> None:
-    with pytest.raises(ValueError, match="PAX_LAKE"):
-        ArtifactStore("s3://bucket/lake")

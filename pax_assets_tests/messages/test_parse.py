@@ -104,7 +104,7 @@ def test_a_naive_arrival_counts_as_utc() -> None:
     [
         (b"", "empty_object"),
         (b"a,b\n1,2\n", "unknown_format"),
-        (b"<smses/>", "unknown_format"),
+        (b"<html></html>", "unknown_format"),
         (b"\x28\xb5\x2f\xfdxx", "packed_object"),
     ],
 )

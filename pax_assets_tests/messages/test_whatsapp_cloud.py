@@ -105,6 +105,12 @@ MEDIA = {"id": "9", "mime_type": "image/png", "sha256": "x"}
             "whatsapp/order",
         ),
         ({**BASE, "text": {"body": "no type"}}, "no type", "text/plain"),
+        (message("ptv", {"id": "9", "mime_type": "video/mp4"}), "", "whatsapp/ptv"),
+        (
+            message("interactive", {"type": "button", "body": {"text": "Shall we?"}, "action": {}}),
+            "Shall we?",
+            "whatsapp/interactive.button",
+        ),
     ],
 )
 def test_every_type_reads_as_what_a_person_saw(record, text, content_type, one) -> None:
@@ -137,7 +143,12 @@ def test_media_become_attachments_with_a_hex_digest(one) -> None:
         ({**BASE, "type": "request_welcome"}, "system", "wamid.A"),
         ({**BASE, "type": "unsupported", "errors": [{"code": 131051}]}, "error", "wamid.A"),
         (message("unsupported", {"type": "poll_creation"}), "error", "wamid.A"),
+        (message("unsupported", {"type": "edit"}, errors=[{"code": 131051}]), "edit", None),
+        (message("unsupported", {"type": "revoke"}), "deletion", None),
+        (message("unsupported", {"type": "pin"}), "system", None),
+        ({**BASE, "type": "unknown", "errors": [{"code": 131051}]}, "error", "wamid.A"),
         (message("hologram", {"body": "of 2031"}), "error", "wamid.A"),
+        (message("template", {"name": "offer"}), "error", "wamid.A"),
         ({**BASE, "type": "text", "errors": [{"code": 1}]}, "error", "wamid.A"),
         (message("interactive", {"type": "call_permission_reply"}), "call", "wamid.A"),
     ],
@@ -147,13 +158,20 @@ def test_what_happens_to_messages_is_a_channel_event(record, kind, about) -> Non
     assert isinstance(event, ChannelEvent)
     assert (event.kind, event.provider_message_id) == (kind, about)
     assert (event.actor, event.account) == ("+13125550100", "+13125550177")
+    note = event.payload.pop("pax_note", "")
     assert event.payload == record
+    # Whoever opens the row learns why it is no message.
+    silent = kind == "error" and "errors" not in record
+    assert (record["type"] in note) == silent
 
 
 @pytest.mark.parametrize(
     ("lists", "kind"),
     [
-        ({"statuses": [{"id": "w", "status": "read", "timestamp": "1697043223"}]}, "status"),
+        *(
+            ({"statuses": [{"id": "w", "status": status, "timestamp": "1697043223"}]}, "status")
+            for status in ("sent", "delivered", "read", "played", "failed", "of 2031")
+        ),
         ({"statuses": [{"id": "w", "status": "RINGING", "type": "call"}]}, "call"),
         ({"errors": [{"code": 131000, "title": "Something went wrong"}]}, "error"),
         ({"calls": [{"id": "w", "event": "connect", "from": "13125550100"}]}, "call"),

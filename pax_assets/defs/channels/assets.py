@@ -4,29 +4,32 @@ Three copies of one asset drift apart. What differs between the channels is how 
 parsed, and that is decided by the bytes.
 """
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
 import dagster as dg
+from pydantic import Field
 
 from pax_assets.defs.automation import HOURLY_WITH_YESTERDAY
-from pax_assets.defs.metadata import markdown_table, table_metadata
+from pax_assets.defs.channels import checks
+from pax_assets.defs.channels.columns import RAW
+from pax_assets.defs.metadata import table_metadata
 from pax_assets.defs.partitions import DAILY
 from pax_assets.defs.resources import LakeResource, SparkResource
 
-if TYPE_CHECKING:
-    from pax_assets.jobs.ingest import IngestReport
-    from pax_assets.jobs.outcomes import ObjectOutcome
-
 GROUP = "channels"
 OWNERS = ["team:data"]
-_SHOWN_OBJECTS = 20
 
 _SOURCES = {
     "sms": "Text messages: JSON Lines, Twilio message lists.",
     "whatsapp": "WhatsApp: Cloud API webhook payloads, JSON Lines.",
     "email": "Mail: RFC 5322 objects (`.eml`), JSON Lines.",
 }
+
+
+class Landed(dg.Config):
+    """Which landed objects a run takes in: those at `paths`, or all of the day that are new."""
+
+    paths: list[str] = Field(
+        default=[], description="Objects below the landing root; all of the day's if none."
+    )
 
 
 def channel_asset(channel: str) -> dg.AssetsDefinition:
@@ -46,103 +49,47 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
             "parsed is in `quarantine` with the reason. Rows are added, never rewritten: running "
             "a day again takes in what landed since."
         ),
-        check_specs=[
-            dg.AssetCheckSpec(
-                "records_reconcile",
-                asset=name,
-                blocking=True,
-                description="For every object of the day, the four outcomes that the tables hold "
-                "add up to the records that its parsing counted.",
-            )
-        ],
+        check_specs=checks.specs(name),
         automation_condition=HOURLY_WITH_YESTERDAY,
     )
     def raw(
-        context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkResource
+        context: dg.AssetExecutionContext,
+        config: Landed,
+        lake: LakeResource,
+        spark: SparkResource,
     ) -> dg.MaterializeResult:
-        from datetime import UTC, datetime
-
         import pyarrow.compute as pc
 
-        from pax_assets.jobs.ingest import ingest
-        from pax_assets.lake import content_hash, read
+        from pax_assets.jobs.ingest import IngestReport
+        from pax_assets.lake.content import day_version
+        from pax_assets.lake.tables import head, rows_on
 
         day = context.partition_key
-        report = ingest(
-            lake.root,
-            lake.landing,
-            channel,
-            day,
-            received_at=datetime.now(UTC),
-            workers=lake.parse_workers,
-            options=lake.parse_options(),
-        )
+        arguments = lake.ingest_arguments(channel, day, config.paths)
+        report = IngestReport.of(spark.run(context, "pax_assets.jobs.ingest", arguments))
         context.log.info("%d objects ingested; the day now has %s", report.ingested, report.totals)
-        rows = read(lake.root, name, filter=pc.field("arrival_day") == day)
+        shown = head(lake.root, name, 5, pc.field("arrival_day") == day)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(content_hash(rows)),
+            data_version=dg.DataVersion(day_version(lake.root, name, day)),
             metadata={
-                **table_metadata(rows),
+                **table_metadata(shown, descriptions=RAW, row_count=rows_on(lake.root, name, day)),
                 **report.totals,
+                "looked_at": f"{len(config.paths)} objects" if config.paths else "the whole day",
                 "objects": len(report.objects),
                 "objects_ingested_by_this_run": report.ingested,
                 "objects_unreadable": len(report.unreadable),
-                "outcomes_by_object": dg.MetadataValue.md(_objects_table(report.objects)),
+                "outcomes_by_object": dg.MetadataValue.md(checks.objects_table(report.objects)),
                 "delta_version": report.version or 0,
             },
-            check_results=[_records_reconcile(report)],
+            check_results=[
+                checks.records_reconcile(report),
+                checks.objects_readable(report),
+                checks.volume_as_usual(lake.root, channel, day),
+                checks.quarantine_share(lake.root, channel, day),
+            ],
         )
 
     return raw
-
-
-def _records_reconcile(report: "IngestReport") -> dg.AssetCheckResult:
-    """Judge a day: nothing of it may be missing from the tables or in them twice."""
-    wrong = report.unreconciled
-    problems = []
-    if wrong:
-        problems.append(
-            f"{len(wrong)} of {len(report.objects)} objects do not add up: their rows were "
-            "changed by something else than ingestion; restore the table to a former version"
-        )
-    if report.unreadable:
-        problems.append(
-            f"{len(report.unreadable)} objects could not be opened; make them readable for PAX "
-            "and run the day again"
-        )
-    return dg.AssetCheckResult(
-        check_name="records_reconcile",
-        passed=not problems,
-        description="; ".join(problems) or "every record is accounted for",
-        metadata={
-            **report.totals,
-            "wrong_objects": dg.MetadataValue.md(_objects_table(wrong)),
-            "unreadable_objects": dg.MetadataValue.md(
-                markdown_table(
-                    [{"object": p, "error": e} for p, e in list(report.unreadable.items())[:20]]
-                )
-            ),
-        },
-    )
-
-
-def _objects_table(objects: Iterable["ObjectOutcome"]) -> str:
-    chosen = list(objects)
-    table = markdown_table(
-        [
-            {
-                "object": o.raw_uri,
-                "records": o.records,
-                "messages": o.messages,
-                "channel events": o.channel_events,
-                "quarantined": o.quarantined,
-                "duplicates": o.duplicates,
-            }
-            for o in chosen[:_SHOWN_OBJECTS]
-        ]
-    )
-    hidden = len(chosen) - _SHOWN_OBJECTS
-    return table if hidden <= 0 else f"{table}\n\n… and {hidden} more in the table `ledger`"
 
 
 raw_sms = channel_asset("sms")

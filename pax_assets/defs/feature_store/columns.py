@@ -46,12 +46,82 @@ CONVERSATIONS = {
 }
 
 PARTICIPANTS = {
-    "participant_id": "digest of the identity; the same in every build",
-    "identities": "addresses of the person, each with its kind: phone, email or other",
+    "participant_id": "digest of the person's canonical identity; former ids are in `alias_ids`",
+    "identities": "addresses of the person, each with its kind: phone, whatsapp, email or other",
+    "alias_ids": "ids of all identities: features know the person by these",
     "display_names": "names under which messages named the person",
     "channels": "channels on which the person was seen",
     "first_seen": "when the first message from or to the person was sent, UTC",
     "last_seen": "when the last message from or to the person was sent, UTC",
     "sent_count": "messages that the person wrote",
     "received_count": "messages that were addressed to the person",
+}
+
+MESSAGE_FEATURES = {
+    "message_id": "the message in `messages`",
+    "channel": "sms, whatsapp or email",
+    "conversation_id": "the thread; joins to `conversations`, with the channel",
+    "sent_at": "when it was sent, UTC: the moment as of which the features hold",
+    "sender_id": "id of the sender's address; joins to `participants.alias_ids`; null if unknown",
+    "recipient_ids": "ids of the addresses written to; join to `participants.alias_ids`",
+    "language": "identified language, BCP 47; `und` where unsure",
+    "language_confidence": "how sure the identification is, 0 to 1",
+    "language_by": "model and version of the identification",
+    "char_count": "code points of the text",
+    "word_count": "runs of non-blanks with a letter or digit",
+    "line_count": "lines; 0 for an empty text",
+    "url_count": "web addresses",
+    "email_count": "mail addresses",
+    "phone_count": "phone numbers: 7 to 15 digits with the usual separators",
+    "number_count": "runs of digits, those of phone numbers included",
+    "emoji_count": "emoji as seen: joined sequences and flags count once",
+    "uppercase_share": "capitals among the letters that have case; null where there are none",
+    "question_count": "question marks of any script",
+    "exclamation_count": "exclamation marks of any script",
+    "script": "script of most letters, ISO 15924; Zyyy where there is no letter",
+    "normalized_sha256": "digest of the text in NFKC, case folded, blanks collapsed",
+    "conversation_messages_before": "messages of the conversation before this one",
+    "seconds_since_conversation_message": "since the conversation's last message before this one",
+    "seconds_since_other_side": "since the last message of the conversation by somebody else",
+    "response_seconds": "the same, where this message is a response; null otherwise",
+    "sender_sent_before": "messages that the sender had sent before",
+    "sender_received_before": "messages that the sender had received before",
+    "seconds_since_sender_message": "since the sender's last message before this one",
+    "sender_responses_before": "responses among the sender's messages before this one",
+    "sender_mean_response_seconds": "mean of their response times",
+    "sender_median_response_seconds": "lower median of them, rounded down by less than 1/16",
+    "arrival_day": "the day on which the message arrived; the partition",
+}
+
+FEATURE_STATE = {
+    "kind": "person, conversation, or arrivals (where messages of an event day lie)",
+    "key": "id of the person or conversation; an arrival day",
+    "sequence": "of rows with one kind, key and day the highest counts",
+    "sent": "messages that the person had sent",
+    "received": "messages that the person had received",
+    "last_sent_at": "when the person last sent a message; microseconds since 1970",
+    "responses": "responses that the person had sent",
+    "response_sum": "sum of their response times in microseconds",
+    "histogram": "their response times in rounded seconds, with counts",
+    "messages": "messages of the conversation",
+    "last_at": "when its last message was sent; microseconds since 1970",
+    "last_sender": "id of who wrote last",
+    "spoke_at": "when that was",
+    "other_at": "when somebody else last wrote before that",
+    "event_day": "the day at whose beginning this held, or `current`; the partition",
+}
+
+IDENTITY_EVIDENCE = {
+    "first": "an address of a person",
+    "second": "another address of the same person",
+    "rule": "what kind of statement says so; see docs of `jobs.identity_rules`",
+    "source": "the message or the landing object that says so",
+    "position": "where in the object it says so",
+    "stated_at": "when it was said, UTC; null for files of the data team",
+    "origin": "the table and day, or `identities`, that it was read from; the partition",
+}
+
+IDENTITY_CLUSTERS = {
+    "identity": "an address that some evidence names",
+    "participant_id": "the participant that it belongs to",
 }

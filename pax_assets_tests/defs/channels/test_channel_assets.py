@@ -7,6 +7,7 @@ import pytest
 
 from pax_assets.defs.channels.assets import raw_email, raw_sms, raw_whatsapp
 from pax_assets.defs.resources import LakeResource, SparkResource
+from pax_assets.jobs import parsing
 from pax_assets.lake import commit, read
 from pax_assets_tests.landing_objects import DAYS, land, line, reaction_payload
 
@@ -64,8 +65,13 @@ def test_a_day_shows_its_outcomes_and_passes_its_check(materialize, landing):
     assert shown["dagster/row_count"] == 3
     assert f"whatsapp/{DAYS[0]}/a.jsonl" in shown["outcomes_by_object"]
     assert "secret" not in str(shown)
-    (check,) = result.get_asset_check_evaluations()
-    assert (check.check_name, check.passed, check.blocking) == ("records_reconcile", True, True)
+    judged = [(c.check_name, c.passed, c.blocking) for c in result.get_asset_check_evaluations()]
+    assert judged == [
+        ("records_reconcile", True, True),
+        ("objects_readable", True, False),
+        ("volume_as_usual", True, False),
+        ("quarantine_share", False, False),
+    ]
 
 
 def test_the_same_day_again_has_the_same_data_version(materialize, landing):
@@ -91,7 +97,7 @@ def test_a_lost_row_fails_the_blocking_check_and_names_the_object(materialize, l
     materialize()
     kept = read(lake, "raw_sms").slice(1)
     commit.replace(lake, "raw_sms", kept, {"arrival_day": DAYS[0]})
-    (check,) = materialize().get_asset_check_evaluations()
+    check, *_ = materialize().get_asset_check_evaluations()
     assert not check.passed
     assert f"sms/{DAYS[0]}/a.jsonl" in check.metadata["wrong_objects"].value
 
@@ -100,3 +106,25 @@ def test_a_day_on_which_nothing_landed_is_materialized_empty(materialize):
     result = materialize("raw_email")
     assert result.success
     assert metadata(result)["dagster/row_count"] == 0
+
+
+def test_an_object_that_cannot_be_opened_is_named_and_blocks_nothing(
+    materialize, landing, monkeypatch
+):
+    land(landing, f"sms/{DAYS[0]}/a.jsonl", [line("a")])
+    land(landing, f"sms/{DAYS[0]}/b.jsonl", [line("b")])
+    opened = parsing.open_object
+
+    def refuse(root, path):
+        if path.endswith("a.jsonl"):
+            raise PermissionError(path)
+        return opened(root, path)
+
+    monkeypatch.setattr(parsing, "open_object", refuse)
+    result = materialize()
+    assert result.success
+    assert metadata(result)["dagster/row_count"] == 1
+    reconcile, readable, *_ = result.get_asset_check_evaluations()
+    assert reconcile.passed
+    assert not readable.passed
+    assert f"sms/{DAYS[0]}/a.jsonl" in readable.metadata["unreadable_objects"].value

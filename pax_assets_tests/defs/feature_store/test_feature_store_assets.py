@@ -132,7 +132,7 @@ def test_a_message_that_moves_to_an_older_day_is_news_for_both_days(platform, la
 
 
 def put(lake: str, **columns) -> pa.Table:
-    row = dict.fromkeys(checks._REQUIRED, "x") | {
+    row = dict.fromkeys(checks.REQUIRED, "x") | {
         "sent_at": datetime(2026, 1, 5, tzinfo=UTC),
         "arrival_day": DAYS[0],
     }
@@ -141,13 +141,43 @@ def put(lake: str, **columns) -> pa.Table:
     return rows
 
 
-def test_the_uniqueness_check_sees_an_id_on_two_days(lake):
-    put(lake)
-    assert checks.message_id_unique(lake).passed
-    put(lake, arrival_day=DAYS[1])
-    result = checks.message_id_unique(lake)
+def test_the_uniqueness_check_sees_an_id_on_two_days_and_rows_that_never_arrived(
+    platform, landing, lake
+):
+    for day in DAYS:
+        land(landing, f"sms/{day}/a.jsonl", [line("same"), line(day)])
+        platform.materialize("raw_sms", "messages", day=day)
+    assert all(checks.message_id_unique(lake, day).passed for day in DAYS)
+    rows = read(lake, "messages")
+    (same,) = (r for r in rows.to_pylist() if r["provider_message_id"] == "same")
+    again = pa.Table.from_pylist([same | {"arrival_day": DAYS[1]}], schema=MESSAGES)
+    commit.append(lake, "messages", again)
+    for day in DAYS[:2]:
+        result = checks.message_id_unique(lake, day)
+        assert not result.passed
+        assert result.metadata["repeated_ids"].value == 1
+        assert f"1 ids occur more than once, on {DAYS[0]}, {DAYS[1]}" in result.description
+    (other,) = (r for r in rows.to_pylist() if r["provider_message_id"] == DAYS[0])
+    moved = pa.Table.from_pylist([other | {"arrival_day": DAYS[2]}], schema=MESSAGES)
+    commit.append(lake, "messages", moved)
+    result = checks.message_id_unique(lake, DAYS[2])
     assert not result.passed
-    assert result.metadata["repeated_ids"].value == 1
+    assert f"1 rows of {DAYS[2]} did not arrive on it" in result.description
+
+
+def test_the_uniqueness_check_sees_an_id_twice_on_one_day(platform, landing, lake):
+    land(landing, f"sms/{DAYS[0]}/a.jsonl", [line("a")])
+    platform.materialize("raw_sms", "messages", day=DAYS[0])
+    commit.append(lake, "messages", read(lake, "messages"))
+    assert not checks.message_id_unique(lake, DAYS[0]).passed
+
+
+def test_the_uniqueness_check_opens_only_days_that_share_an_id(platform, landing, lake):
+    for day in DAYS:
+        land(landing, f"sms/{day}/a.jsonl", [line("same" if day != DAYS[1] else "own")])
+        platform.materialize("raw_sms", "messages", day=day)
+    counted = {day: checks.message_id_unique(lake, day).metadata for day in DAYS}
+    assert [counted[day]["other_days_read"].value for day in DAYS] == [1, 0, 1]
 
 
 def test_the_schema_check_sees_a_null_where_there_must_be_none(lake):
@@ -167,13 +197,24 @@ def test_the_schema_check_sees_a_missing_column(lake, monkeypatch):
 
 
 @pytest.mark.parametrize(("age", "passed"), [(1, True), (47, True), (49, False), (9000, False)])
-def test_the_event_time_check_looks_at_the_newest_day(lake, age, passed):
+def test_the_event_time_check_names_the_channel_that_is_silent(lake, age, passed):
     now = datetime(2026, 2, 1, tzinfo=UTC)
-    put(lake, sent_at=now - timedelta(hours=age), arrival_day=DAYS[1])
-    put(lake, sent_at=now, arrival_day=DAYS[0])
+    put(lake, channel="sms", sent_at=now - timedelta(hours=age), arrival_day=DAYS[1])
+    put(lake, channel="email", sent_at=now, arrival_day=DAYS[2])
     result = checks.newest_event_time(lake, now)
     assert result.passed == passed
     assert result.severity == dg.AssetCheckSeverity.WARN
+    if not passed:
+        assert result.description.startswith(f"sms: the newest message was sent {age} hours ago")
+        assert "email" not in result.description
+
+
+def test_a_message_that_lies_on_an_old_day_does_not_make_the_newest_days_fresh(lake):
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    put(lake, sent_at=now, arrival_day="2026-01-01")
+    for day in DAYS:
+        put(lake, sent_at=now - timedelta(days=9), arrival_day=day)
+    assert not checks.newest_event_time(lake, now).passed
 
 
 def test_an_empty_store_has_no_newest_message(lake):

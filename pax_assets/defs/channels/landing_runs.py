@@ -1,0 +1,202 @@
+"""What the runs of the last hours say of landed objects that are still not in the lake.
+
+The sensor keeps no list of what it requested: Dagster's own records of runs do, and they survive
+a lost cursor. From them follows whether an object is due: not while its day is being worked on,
+not at once after a failure (an object that brings its run down would start a run every few
+seconds, for ever), and not again where a run looked at it and found nothing to take in. Objects
+of a run that failed come again in smaller and smaller company, so that a bad one ends up alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster import DagsterRunStatus, RunsFilter
+
+if TYPE_CHECKING:
+    from pax_assets.lake.landing import LandedObject
+
+JOB = "ingest_landed"
+_ASSETS = {"raw_sms", "raw_whatsapp", "raw_email", "messages"}
+_PARTITION = "dagster/partition"
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+UNFINISHED = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+_RECENT = 50
+_LOOKED_AT = timedelta(hours=1)
+_DAY_PAUSE, _LONGEST_DAY_PAUSE = timedelta(seconds=10), timedelta(minutes=20)
+_OBJECT_PAUSE, _LONGEST_OBJECT_PAUSE = timedelta(minutes=1), timedelta(hours=6)
+_IN_COMPANY = 64
+
+
+@dataclass
+class Busy:
+    """The days on which the channel tables or `messages` are being worked on, by any run."""
+
+    days: set[str] = field(default_factory=set)
+    ranges: list[tuple[str, str]] = field(default_factory=list)
+    ours: int = 0
+
+    def __call__(self, day: str) -> bool:
+        """Whether a run of `day` has not ended yet."""
+        return day in self.days or any(first <= day <= last for first, last in self.ranges)
+
+
+def busy_days(instance: dg.DagsterInstance) -> Busy:
+    """Ask the instance for the runs that are queued or under way."""
+    busy = Busy()
+    for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
+        selected = {key.to_user_string() for key in run.asset_selection or ()}
+        if run.job_name != JOB and not selected & _ASSETS:
+            continue
+        busy.ours += run.job_name == JOB
+        if day := run.tags.get(_PARTITION):
+            busy.days.add(day)
+        if all(tag in run.tags for tag in _RANGE):
+            busy.ranges.append((run.tags[_RANGE[0]], run.tags[_RANGE[1]]))
+    return busy
+
+
+def failed_days(instance: dg.DagsterInstance) -> set[str]:
+    """Return the days of the job's latest runs that failed, whatever came after."""
+    failed = RunsFilter(
+        job_name=JOB, statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+    )
+    runs = instance.get_runs(failed, limit=_RECENT)
+    return {run.tags[_PARTITION] for run in runs if _PARTITION in run.tags}
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A run of the job that has ended; `paths` of a channel is empty if it took all of the day."""
+
+    created: datetime
+    ended: datetime
+    succeeded: bool
+    paths: Mapping[str, frozenset[str]]
+
+    def took(self, channel: str, path: str) -> bool:
+        named = self.paths.get(channel)
+        return named is not None and (not named or path in named)
+
+
+class History:
+    """The latest runs of the job for one day, the newest first."""
+
+    def __init__(self, instance: dg.DagsterInstance, day: str) -> None:
+        records = instance.get_run_records(
+            RunsFilter(job_name=JOB, tags={_PARTITION: day}), limit=_RECENT
+        )
+        self._runs = [
+            _Ended(
+                created=record.create_timestamp.replace(tzinfo=UTC),
+                ended=datetime.fromtimestamp(record.end_time, UTC)
+                if record.end_time
+                else record.update_timestamp.replace(tzinfo=UTC),
+                succeeded=record.dagster_run.status == DagsterRunStatus.SUCCESS,
+                paths=_paths(record.dagster_run.run_config, record.dagster_run.asset_selection),
+            )
+            for record in records
+            if record.dagster_run.status not in UNFINISHED
+        ]
+
+    @property
+    def failures(self) -> int:
+        """How many runs have failed since the last one that did not."""
+        return next((n for n, run in enumerate(self._runs) if run.succeeded), len(self._runs))
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether it is too early for another run, because the last ones failed."""
+        failures = self.failures
+        if not failures:
+            return False
+        pause = min(_LONGEST_DAY_PAUSE, _DAY_PAUSE * 2 ** min(failures - 1, 10))
+        return now < self._runs[0].ended + pause
+
+    def was_looked_at(self, landed: LandedObject, channel: str, now: datetime) -> bool:
+        """Whether a run that ended well has looked at the object as it is, within the hour."""
+        return any(
+            run.succeeded
+            and run.took(channel, landed.path)
+            and run.created > landed.modified_at
+            and now < run.ended + _LOOKED_AT
+            for run in self._runs
+        )
+
+    def failed_with(self, landed: LandedObject, channel: str) -> int:
+        """In how many of the latest runs the object was when they failed, up to a good one."""
+        count = 0
+        for run in self._runs:
+            if not run.took(channel, landed.path):
+                continue
+            if run.succeeded:
+                break
+            count += 1
+        return count
+
+    def may_come_again(self, landed: LandedObject, channel: str, now: datetime) -> bool:
+        """Whether an object that failed has waited long enough."""
+        last = next(run for run in self._runs if run.took(channel, landed.path))
+        times = self.failed_with(landed, channel)
+        pause = min(_LONGEST_OBJECT_PAUSE, _OBJECT_PAUSE * 4 ** min(times - 1, 6))
+        return now >= last.ended + pause
+
+
+def _paths(config: Mapping[str, Any], selection: Any) -> dict[str, frozenset[str]]:
+    ops = config.get("ops", {})
+    found = {}
+    for key in selection or ():
+        name = key.to_user_string()
+        if name.startswith("raw_"):
+            named = ops.get(name, {}).get("config", {}).get("paths", ())
+            found[name.removeprefix("raw_")] = frozenset(named)
+    return found
+
+
+def due(
+    history: History, candidates: Mapping[str, Sequence[LandedObject]], now: datetime
+) -> dict[str, list[LandedObject]]:
+    """Return which of a day's new objects, by channel, the next run takes; maybe none."""
+    if history.is_paused(now):
+        return {}
+    fresh: dict[str, list[LandedObject]] = {}
+    failed: list[tuple[int, str, LandedObject]] = []
+    for channel, objects in candidates.items():
+        for landed in objects:
+            times = history.failed_with(landed, channel)
+            if not times:
+                fresh.setdefault(channel, []).append(landed)
+            elif history.may_come_again(landed, channel, now):
+                failed.append((times, channel, landed))
+    if fresh or not failed:
+        return fresh
+    failed.sort(key=lambda item: (item[0], item[1], item[2].path))
+    fewest = failed[0][0]
+    company = max(1, _IN_COMPANY // 8 ** (fewest - 1))
+    again: dict[str, list[LandedObject]] = {}
+    for times, channel, landed in failed[:company]:
+        if times == fewest:
+            again.setdefault(channel, []).append(landed)
+    return again
+
+
+def run_key(day: str, chosen: Mapping[str, Sequence[LandedObject]], failures: int) -> str:
+    """Return the name of the run of these objects: the same for the same objects.
+
+    Dagster starts no second run of a name, so `failures` tells one attempt from the next.
+    """
+    digest = hashlib.sha256()
+    for channel in sorted(chosen):
+        for landed in sorted(chosen[channel], key=lambda landed: landed.path):
+            digest.update(f"{landed.path}\n{landed.etag}\n".encode(errors="surrogateescape"))
+    return f"{day}/{digest.hexdigest()[:20]}/{failures}"

@@ -1,0 +1,1 @@
+"""What keeps the lake itself in order."""

@@ -1,0 +1,70 @@
+"""The commands of docs/engines.md: run as they stand there, on a lake where they say it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pax_assets.settings import Settings
+from pax_assets_tests.conftest import PROJECT
+from pax_assets_tests.landing_objects import DAYS, land, line
+
+PAGE = (PROJECT / "docs" / "engines.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("lake")
+    for day in DAYS[:2]:
+        land(folder / "landing", f"sms/{day}/a.jsonl", [line(f"{day}-1"), line(f"{day}-2")])
+    return str(folder)
+
+
+def _reports(block: str, lake: str) -> list[dict]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
+    activated = f"{PROJECT / '.venv' / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["/bin/bash", "-euc", block],
+        cwd=PROJECT,
+        env={**kept, "PATH": activated, "PAX_LAKE": lake},
+        capture_output=True,
+        text=True,
+        timeout=290,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(found) for found in done.stdout.splitlines() if found.startswith("{")]
+
+
+def test_in_python(lake) -> None:
+    (report,) = _reports(BLOCKS[0], lake)
+    assert report["ingested"] == 1
+
+
+@pytest.mark.jvm
+@pytest.mark.timeout(600)
+def test_by_spark_submit(lake) -> None:
+    _reports(BLOCKS[0], lake)
+    ingested, built = _reports(BLOCKS[1], lake)
+    assert (ingested["ingested"], built["rows"]) == (1, 2)
+
+
+def test_the_page_names_no_setting_that_does_not_exist() -> None:
+    named = set(re.findall(r"PAX_[A-Z_]+", PAGE))
+    assert named <= {f"PAX_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_the_page_names_every_target() -> None:
+    targets = Settings.model_fields["spark_target"].annotation.__args__
+    assert set(re.findall(r"^\| `([a-z-]+)`", PAGE, re.MULTILINE)) >= set(targets)
+
+
+def test_files_that_the_page_names_are_there() -> None:
+    for path in re.findall(r"(?:pax_assets|deploy)/[a-z_/]+\.py", PAGE):
+        assert (Path(PROJECT) / path).exists(), path

@@ -1,0 +1,1 @@
+"""Byte-level fuzzing of the parsers with atheris: `make fuzz`."""

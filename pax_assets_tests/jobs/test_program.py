@@ -1,0 +1,96 @@
+"""A job file as a program: who gets its report, and what a session lacks is said in time."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from pax_assets.compute.spark_submit import submit_command, submit_environment
+from pax_assets.jobs import ingest, program
+from pax_assets_tests.conftest import PROJECT
+from pax_assets_tests.landing_objects import DAYS, land, line
+
+
+@dataclass
+class Report:
+    rows: int
+
+
+def test_without_dagster_the_report_is_the_last_line_of_the_output(capsys, monkeypatch) -> None:
+    monkeypatch.delenv("DAGSTER_PIPES_CONTEXT", raising=False)
+    program.run_program("test", lambda engine, arguments: Report(len(arguments)), ["a", "b"])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"rows": 2}
+
+
+def test_a_job_that_asks_for_no_session_starts_none(monkeypatch) -> None:
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    monkeypatch.setattr(program, "job_session", lambda *_: pytest.fail("a session was started"))
+    engines = []
+    program.run_program("test", lambda engine, _: Report(engines.append(engine) or 0), [])
+    assert not engines[0].is_cluster
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["--lake", "x"], ["--lake", "x"]),
+        (["--dagster-pipes-context", "eJ", "--lake", "x"], ["--lake", "x"]),
+        (["--lake", "x", "--dagster-pipes-messages", "eJ"], ["--lake", "x"]),
+        (["--dagster-pipes-messages"], []),
+    ],
+)
+def test_a_job_does_not_see_the_options_that_carry_pipes(given, kept) -> None:
+    assert program.without_pipes_options(given) == kept
+
+
+@pytest.mark.parametrize("messages", [[], ["text"], [{"kind": "epoch"}], [{"report": {}}]])
+def test_other_messages_are_no_report(messages) -> None:
+    assert program.report_in(messages) is None
+
+
+def test_a_report_survives_its_way_through_json(lake, tmp_path) -> None:
+    land(tmp_path, f"sms/{DAYS[0]}/a.jsonl", [line("a"), "{broken"])
+    arguments = [f"--lake={lake}", f"--landing={tmp_path}", "--channel=sms", f"--day={DAYS[0]}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pax_assets.jobs.ingest", *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    report = ingest.IngestReport.of(json.loads(done.stdout.splitlines()[-1]))
+    assert report.totals["messages"] == report.totals["quarantined"] == 1
+    assert report.unreconciled == []
+
+
+def test_a_job_takes_in_only_the_objects_that_it_is_told(lake, tmp_path) -> None:
+    for name in "abc":
+        land(tmp_path, f"sms/{DAYS[0]}/{name}.jsonl", [line(name)])
+    engine = program.Engine(lambda: pytest.fail("no session is needed"), is_cluster=False)
+    given = [f"--lake={lake}", f"--landing={tmp_path}", "--channel=sms", f"--day={DAYS[0]}"]
+    chosen = [f"--path=sms/{DAYS[0]}/{name}.jsonl" for name in "ac"]
+    report = ingest.run(engine, [*given, *chosen])
+    assert [o.raw_uri[-7] for o in report.objects] == ["a", "c"]
+
+
+@pytest.mark.jvm
+def test_a_spark_without_a_file_system_for_s3_says_so_before_it_works(tmp_path) -> None:
+    done = subprocess.run(
+        [
+            *submit_command("local[1]"),
+            str(PROJECT / "pax_assets/jobs/features.py"),
+            "--lake=s3://bucket/lake",
+            f"--day={DAYS[0]}",
+        ],
+        cwd=tmp_path,
+        env=submit_environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "this Spark has no file system for s3://" in done.stderr
+    assert "docs/engines.md" in done.stderr
