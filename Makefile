@@ -2,7 +2,7 @@
 # make test   the whole suite
 # make dev    the Dagster UI on the same lake        make serve   the API
 # make system what some tests need of the machine    make lint    ruff and types
-# make fuzz   the parsers on random bytes
+# make gateway   the webhook gateway        make bench-*, faults, fuzz   long measurements and tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
@@ -30,7 +30,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install instance demo test lint format dev serve stop system clean gateway bench-gateway bench-mail spark-package fuzz
+.PHONY: install instance demo test lint format dev serve stop system clean gateway bench-gateway bench-etl bench-incremental bench-mail spark-package fuzz faults bench-latency
 
 install: $(INSTALLED)
 
@@ -75,6 +75,21 @@ gateway: install
 
 bench-gateway: install
 	@$(BIN)/python -m pax_assets_tests.benchmarks.gateway_load
+
+# Landing to `messages` with the landing sensor on; about four minutes.
+bench-latency: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.landing_latency
+
+# Writers killed while they write (SIGKILL), races of writers; about ten minutes, needs Java.
+faults: install
+	@$(BIN)/python -m pax_assets_tests.faults.run
+
+# Benchmarks run alone on a machine: their numbers are ratios of what ran side by side.
+bench-etl: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_etl
+
+bench-incremental: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_incremental
 
 bench-mail: install
 	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_mail

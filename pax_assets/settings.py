@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     # the month: dmy, mdy or ymd.
     default_zone: str = "UTC"
     date_order: Literal["", "dmy", "mdy", "ymd"] = ""
+    # Buckets, separated by commas, from which mail that SES stored is fetched.
+    fetch_buckets: str = ""
     # Files of former snapshots, and those of killed runs, stay readable for this long.
     vacuum_hours: int = Field(default=168, ge=24)
     # Corpus and model

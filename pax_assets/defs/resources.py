@@ -28,18 +28,21 @@ class LakeResource(dg.ConfigurableResource):
     default_region: str = "US"
     default_zone: str = "UTC"
     date_order: str = ""
+    fetch_buckets: str = ""
     parse_workers: int = 2
     vacuum_hours: int = 168
     cache: str = "~/.cache/pax"
 
     def parse_options(self) -> ParseOptions:
         """What parsers must be told about numbers, zones and dates."""
+        from pax_assets.lake.s3_objects import fetch_from
         from pax_assets.messages.options import ParseOptions
 
         return ParseOptions(
             default_region=self.default_region,
             default_zone=self.default_zone,
             date_order=cast("DateOrder | None", self.date_order or None),
+            fetch=fetch_from(self.fetch_buckets),
         )
 
     def ingest_arguments(self, channel: str, day: str, paths: Sequence[str] = ()) -> list[str]:
@@ -53,6 +56,7 @@ class LakeResource(dg.ConfigurableResource):
             "default-region": self.default_region,
             "default-zone": self.default_zone,
             "date-order": self.date_order,
+            "fetch-buckets": self.fetch_buckets,
         }
         options = [f"--{name}={value}" for name, value in given.items()]
         return [*options, *(f"--path={path}" for path in paths)]
@@ -118,6 +122,7 @@ def resources() -> dg.Definitions:
                 default_region=settings.default_region,
                 default_zone=settings.default_zone,
                 date_order=settings.date_order,
+                fetch_buckets=settings.fetch_buckets,
                 parse_workers=settings.parse_workers,
                 vacuum_hours=settings.vacuum_hours,
                 cache=settings.cache,

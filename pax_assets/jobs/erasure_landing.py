@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from pyarrow import fs
@@ -27,6 +28,7 @@ _LINE = re.compile(r"(?:line )?(\d+)(?::|\.|$|,| )")
 _CHUNK = 4 * 1024 * 1024
 _OVERLAP = 1024
 _HEAD = 64 * 1024
+_LINES_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def _mentions(system: fs.FileSystem, path: str, subjects: Subjects) -> bool:
     with system.open_input_file(path) as stream:
         before = b""
         while part := stream.read(_CHUNK):
-            if subjects.of_bytes.search(before + part):
+            if subjects.are_in([before + part])[0]:
                 return True
             before = part[-_OVERLAP:]
     return False
@@ -129,8 +131,8 @@ def _rewrite(
     total, size, kept = hashlib.sha256(), 0, 0
     target = None if dry_run else system.open_output_stream(unfinished)
     gone = 0
-    for number, line in enumerate(_lines(system, info.path), 1):
-        erased = number in numbers or bool(subjects.of_bytes.search(line))
+    for number, line, named in _judged(_lines(system, info.path), subjects):
+        erased = named or number in numbers
         out = line[len(line.rstrip(b"\r\n")) :] if erased else line
         gone += erased and bool(line.strip())
         kept += bool(out.strip())
@@ -159,6 +161,15 @@ def _rewrite(
     system.move(unfinished, info.path)
     now = system.get_file_info(info.path)
     report.rewritten[path] = _described(path, now, total.hexdigest())
+
+
+def _judged(lines: Iterator[bytes], subjects: Subjects) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield lines with their numbers from 1, and whether they hold an identity."""
+    number = 0
+    while batch := list(islice(lines, _LINES_AT_ONCE)):
+        for line, named in zip(batch, subjects.are_in(batch), strict=True):
+            number += 1
+            yield number, line, named
 
 
 def _described(path: str, info: fs.FileInfo, digest: str) -> Rewritten:

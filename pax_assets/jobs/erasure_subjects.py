@@ -80,13 +80,12 @@ class Subjects:
 
     @cached_property
     def pattern(self) -> str:
-        """A regular expression (RE2 and Python) that finds any spelling; ignore the case."""
+        """A regular expression (RE2) that finds any spelling; ignore the case."""
         return "|".join(f"(?:{spelling})" for one in self.identities for spelling in _spelled(one))
 
-    @cached_property
-    def of_bytes(self) -> re.Pattern[bytes]:
-        """The same for bytes."""
-        return re.compile(self.pattern.encode(), re.IGNORECASE)
+    def are_in(self, parts: Sequence[bytes]) -> list[bool]:
+        """Say of each of some byte strings whether it holds a spelling of an identity."""
+        return self._spelled_in(pa.array(parts, pa.large_binary())).to_pylist()
 
     def mentioned(self, rows: pa.Table) -> np.ndarray:
         """Return which rows hold one of the identities, or an id made of one, in any column."""
@@ -110,13 +109,15 @@ class Subjects:
             parts = [self._in(part) for part in values.flatten()]
             return np.logical_or.reduce(parts) if parts else np.zeros(len(values), bool)
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            cells = values.to_pylist()
-            return np.array([bool(c and self.of_bytes.search(c)) for c in cells], bool)
+            return self._spelled_in(values).to_numpy(zero_copy_only=False)
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             return np.zeros(len(values), bool)
-        spelled = pc.match_substring_regex(values, self.pattern, ignore_case=True)
         hashed = pc.is_in(values.cast(pa.string()), pa.array(sorted(self.digests), pa.string()))
-        return pc.or_(pc.fill_null(spelled, False), hashed).to_numpy(zero_copy_only=False)
+        return pc.or_(self._spelled_in(values), hashed).to_numpy(zero_copy_only=False)
+
+    def _spelled_in(self, values: pa.Array) -> pa.Array:
+        # RE2: seven times as fast as Python's own, and linear in the text whatever it is.
+        return pc.fill_null(pc.match_substring_regex(values, self.pattern, ignore_case=True), False)
 
 
 def _spelled(one: str) -> Sequence[str]:

@@ -14,6 +14,7 @@ import gc
 import hashlib
 import io
 import multiprocessing
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from threading import Lock
+from multiprocessing import connection
+from threading import Lock, Thread
 from typing import BinaryIO
 
 import numpy as np
@@ -130,9 +132,22 @@ def parse_objects(task: ParseTask, workers: int) -> Parsed:
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Return this process's parse workers: started once, for every channel and day."""
     # Spawned, not forked: the parent holds a Spark session and its threads.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
     atexit.register(pool.shutdown, wait=False, cancel_futures=True)
     return pool
+
+
+def _end_with_parent() -> None:
+    """Runs in a worker: one whose parent was killed would otherwise wait for it for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_leave_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _leave_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def split(task: ParseTask, parts: int) -> Iterator[ParseTask]:

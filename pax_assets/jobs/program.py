@@ -107,11 +107,9 @@ def require_s3(spark: SparkSession) -> None:
     """
     from py4j.protocol import Py4JJavaError
 
-    jvm = spark.sparkContext._jvm
-    if jvm is None:
-        return
-    settings = spark.sparkContext._jsc.hadoopConfiguration()
-    known = jvm.org.apache.hadoop.fs.FileSystem
+    context: Any = spark.sparkContext
+    settings = context._jsc.hadoopConfiguration()
+    known = context._jvm.org.apache.hadoop.fs.FileSystem
     try:
         known.getFileSystemClass("s3", settings)
     except Py4JJavaError:

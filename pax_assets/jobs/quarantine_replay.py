@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from pax_assets.jobs.arrivals import repeated_on
 from pax_assets.jobs.ingest import add_parse_arguments, parse_options, parse_step
 from pax_assets.jobs.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.quarantine_choice import Chosen, due
 from pax_assets.lake import commit, content_hash, index, landing, ledger, removal, tables
 from pax_assets.messages.message import CHANNELS, Channel
 from pax_assets.messages.options import ParseOptions
@@ -36,23 +37,8 @@ from pax_assets.messages.version import parser_version
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What may be fetched is no part of the parsers' version: these are always worth another try.
-NOT_FETCHED = "content_not_fetched"
 _BATCH_OBJECTS = 5_000
 _BATCH_BYTES = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which quarantined objects are read again; what is empty restricts nothing.
-
-    Objects that are named by `paths` are read again whatever parser read them last.
-    """
-
-    channels: Sequence[str] = CHANNELS
-    codes: Collection[str] = ()
-    days: Collection[str] = ()
-    paths: Collection[str] = ()
 
 
 @dataclass
@@ -91,7 +77,7 @@ def replay(
     landing_root: str,
     now: datetime,
     options: ParseOptions = ParseOptions(),  # noqa: B008 - frozen
-    chosen: Chosen = Chosen(),
+    chosen: Chosen = Chosen(),  # noqa: B008 - frozen
     *,
     workers: int = 1,
     parse: Callable[[ParseTask, int], Parsed] = parse_objects,
@@ -105,22 +91,12 @@ def replay(
     report = ReplayReport()
     for channel in chosen.channels:
         index.catch_up(lake, channel)
-        for day, objects in sorted(_due(lake, channel, options, chosen).items()):
+        for day, objects in sorted(due(lake, channel, options, chosen).items()):
             request = _Request(lake, landing_root, cast(Channel, channel), day, now, options)
             if _replay_day(request, objects, workers, parse, report):
                 report.days.append((channel, day))
         index.catch_up(lake, channel)
     return report
-
-
-def due_objects(lake: str, options: ParseOptions, chosen: Chosen) -> list[str]:
-    """Return the `raw_uri`s of the objects that a replay would read again now."""
-    return [
-        entry["raw_uri"]
-        for channel in chosen.channels
-        for entries in _due(lake, channel, options, chosen).values()
-        for entry in entries
-    ]
 
 
 @dataclass(frozen=True)
@@ -135,43 +111,6 @@ class _Request:
     @property
     def table(self) -> str:
         return ledger.raw_table(self.channel)
-
-
-def _due(
-    lake: str, channel: str, options: ParseOptions, chosen: Chosen
-) -> dict[str, list[dict[str, Any]]]:
-    """Return the ledger's entries of the objects to be read again, by day.
-
-    Asked of the ledger, which changes last: a killed run may have emptied the quarantine.
-    """
-    parser = parser_version(options)
-    of_channel = pc.field("channel") == channel
-    for column, values in (("arrival_day", chosen.days), ("path", chosen.paths)):
-        if values:
-            of_channel &= pc.field(column).isin(pa.array(sorted(values), pa.string()))
-    entries = tables.read(lake, "ledger", filter=of_channel).to_pylist()
-    codes = _codes(lake, channel, {entry["arrival_day"] for entry in entries})
-    due: dict[str, list[dict[str, Any]]] = {}
-    for entry in entries:
-        held = codes.get(entry["raw_uri"], Counter())
-        interrupted = held.total() != entry["quarantined"]
-        wanted = not chosen.codes or bool(held.keys() & set(chosen.codes))
-        stale = (entry["parser"] or "") != parser or NOT_FETCHED in held or bool(chosen.paths)
-        if interrupted or (entry["quarantined"] and wanted and stale):
-            due.setdefault(entry["arrival_day"], []).append(entry)
-    return due
-
-
-def _codes(lake: str, channel: str, days: Collection[str]) -> dict[str, Counter[str]]:
-    """Return the codes of quarantined records by object."""
-    of_days = (pc.field("channel") == channel) & pc.field("arrival_day").isin(
-        pa.array(sorted(days), pa.string())
-    )
-    rows = tables.read(lake, "quarantine", ["raw_uri", "code"], of_days)
-    found: dict[str, Counter[str]] = {}
-    for row in rows.group_by(["raw_uri", "code"]).aggregate([([], "count_all")]).to_pylist():
-        found.setdefault(row["raw_uri"], Counter())[row["code"]] = row["count_all"]
-    return found
 
 
 def _replay_day(

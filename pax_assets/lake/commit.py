@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import fs
@@ -79,12 +79,27 @@ def ensure(lake: str, table: str, schema: pa.Schema | None = None) -> DeltaTable
             snapshot = tables.open_table(lake, table)
             if snapshot is None:
                 raise
+    return retrying(lambda: _grown(lake, table, wanted)) if _missing(snapshot, wanted) else snapshot
+
+
+def _missing(snapshot: DeltaTable, wanted: pa.Schema) -> list[Field]:
     present = {field.name for field in snapshot.schema().fields}
-    missing = [f for f in Schema.from_arrow(wanted).fields if f.name not in present]
-    if missing:
+    return [f for f in Schema.from_arrow(wanted).fields if f.name not in present]
+
+
+def _grown(lake: str, table: str, wanted: pa.Schema) -> DeltaTable:
+    """Return a snapshot with all columns; raises `Conflict` where another writer adds some."""
+    snapshot = tables.open_table(lake, table)
+    if snapshot is None:
+        raise Conflict(f"table {table} was removed while it was being written")
+    missing = _missing(snapshot, wanted)
+    if not missing:
+        return snapshot
+    try:
         snapshot.alter.add_columns(missing)
-        snapshot = ensure(lake, table, wanted)
-    return snapshot
+    except CommitFailedError as error:
+        raise Conflict(f"{snapshot.table_uri}: {error}") from error
+    return _grown(lake, table, wanted)
 
 
 def write(lake: str, table: str, rows: pa.Table, *, row_group: int | None = None) -> list[DataFile]:

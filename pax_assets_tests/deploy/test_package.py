@@ -158,7 +158,7 @@ def test_the_archive_runs_by_spark_submit_where_no_checkout_is(built, tmp_path) 
         timeout=290,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     where, report = done.stdout.splitlines()[-2:]
     assert "pax_assets.zip/pax_assets/jobs/ingest.py" in where
     assert json.loads(report)["ingested"] == 3

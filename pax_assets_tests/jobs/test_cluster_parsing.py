@@ -35,7 +35,7 @@ def submitted(module: str, arguments: list[str], folder) -> dict:
         timeout=290,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 

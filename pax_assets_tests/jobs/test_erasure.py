@@ -32,7 +32,8 @@ from pax_assets.jobs.insight_tables import (
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.outcomes import outcomes
 from pax_assets.jobs.participants import update_participants
-from pax_assets.jobs.quarantine_replay import Chosen, replay
+from pax_assets.jobs.quarantine_choice import Chosen
+from pax_assets.jobs.quarantine_replay import replay
 from pax_assets.lake import commit, content_hash, erase, read
 from pax_assets_tests.byte_search import found_in
 from pax_assets_tests.landing_objects import DAYS, NOW, land, line, reaction_payload
@@ -412,6 +413,7 @@ def test_what_would_match_other_people_is_refused(raw):
 )
 def test_spellings_are_found_and_longer_ones_are_not(text, found):
     person = Subjects.of(["+15550100001", "ada@example.org"], "US")
-    assert bool(person.of_bytes.search(text.encode())) == found
+    data = text.encode()
+    assert person.are_in([data, b"\xff\x00 " + data + b" \xfe", b""]) == [found, found, False]
     rows = pa.table({"text": [text], "nested": [[{"value": text}]]})
     assert person.mentioned(rows).tolist() == [found]

@@ -92,5 +92,6 @@ def test_a_spark_without_a_file_system_for_s3_says_so_before_it_works(tmp_path) 
         check=False,
     )
     assert done.returncode != 0
-    assert "this Spark has no file system for s3://" in done.stderr
-    assert "docs/engines.md" in done.stderr
+    # spark-submit passes the job's standard error on as its standard output.
+    assert "this Spark has no file system for s3://" in done.stdout
+    assert "docs/engines.md" in done.stdout

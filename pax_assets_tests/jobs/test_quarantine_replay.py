@@ -9,7 +9,8 @@ import pytest
 from pax_assets.jobs.features import build_messages
 from pax_assets.jobs.ingest import ingest
 from pax_assets.jobs.outcomes import outcomes
-from pax_assets.jobs.quarantine_replay import Chosen, replay
+from pax_assets.jobs.quarantine_choice import Chosen
+from pax_assets.jobs.quarantine_replay import replay
 from pax_assets.lake import commit, read
 from pax_assets.messages.options import ParseOptions
 from pax_assets_tests.landing_objects import DAYS, NOW, hashes, land, line, reaction_payload

@@ -69,6 +69,7 @@ def test_days_are_those_of_folders_with_objects_and_of_undated_objects(tmp_path,
 
 def test_an_object_is_read_by_its_path(tmp_path):
     land(tmp_path, "sms/a b#c.json", b"\x00bytes")
-    assert landing.read_object(str(tmp_path), "sms/a b#c.json") == b"\x00bytes"
+    with landing.open_object(str(tmp_path), "sms/a b#c.json") as stream:
+        assert stream.read() == b"\x00bytes"
     with pytest.raises(OSError, match="gone"):
-        landing.read_object(str(tmp_path), "sms/gone.json")
+        landing.open_object(str(tmp_path), "sms/gone.json")

@@ -46,7 +46,7 @@ _NARROW = ["channel", "arrival_day", "code", "reason", "raw_uri", "raw_position"
 )
 def quarantine(lake: LakeResource) -> dg.MaterializeResult:
     """Count what is in quarantine and say why."""
-    from pax_assets.jobs.quarantine_replay import Chosen, due_objects
+    from pax_assets.jobs.quarantine_choice import Chosen, due_objects
     from pax_assets.lake import content_hash, read, tables
 
     rows = read(lake.root, "quarantine", _NARROW)
