@@ -56,9 +56,9 @@ def bucket(s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
 
 def s3_client() -> Any:
     """A client in the environment of `bucket`."""
-    import boto3
+    from boto3.session import Session
 
-    return boto3.session.Session().client("s3", region_name="us-east-1")
+    return Session().client("s3", region_name="us-east-1")
 
 
 def keys(bucket: str, prefix: str = "") -> list[str]:
@@ -108,11 +108,11 @@ def _start(weed: Path, folder: Path) -> tuple[subprocess.Popen[bytes], dict[str,
 
 
 def _wait(process: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> None:
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = boto3.session.Session().client(
+    client = Session().client(
         "s3",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
         aws_access_key_id=_KEY,

@@ -49,10 +49,11 @@ def client(service: str, *, retries: int = 1) -> Any:
     Once is right for calls that start something: the SDK would repeat a call whose answer was
     lost, and start two.
     """
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
 
-    return boto3.session.Session().client(
+    # The default session would keep the credentials that it first saw.
+    return Session().client(
         service,
         region_name=os.environ.get("AWS_REGION") or None,
         config=Config(

@@ -115,10 +115,10 @@ class ArtifactBucket:
     @property
     def _s3(self) -> Any:
         if self._client is None:
-            import boto3
+            from boto3.session import Session
             from botocore.config import Config
 
-            self._client = boto3.session.Session().client(
+            self._client = Session().client(
                 "s3",
                 region_name=os.environ.get("AWS_REGION") or None,
                 config=Config(retries={"mode": "standard", "total_max_attempts": 5}),

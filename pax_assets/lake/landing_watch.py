@@ -21,8 +21,9 @@ from pax_assets.lake.landing import LandedObject
 from pax_assets.lake.landing_pages import dated_pages, undated_pages
 from pax_assets.messages.message import CHANNELS
 
-# A channel's day with more new objects than this is given as a whole.
-MOST_NEW = 1_000
+# A channel's day with more new objects than this is taken in as a whole: a run is told its objects
+# on a command line, and that of EMR Serverless ends at 256 words.
+MOST_NEW = 200
 # An object that is written in place, not renamed, is complete when it has not changed for a while.
 _QUIET = timedelta(seconds=2)
 _LIVELY = timedelta(hours=1)

@@ -102,7 +102,7 @@ def test_messages_of_a_thread_share_its_conversation(in_order) -> None:
     of = in_order.conversation_of()
     threads = [
         {of[name] for name in ("a1", "a2", "a3", "a4")},
-        {of[f"<{name}@example.org>"] for name in ("root", "second", "third")},
+        {of[f"{name}@example.org"] for name in ("root", "second", "third")},
         {of["e1"]},
         {of["wamid.1"], of["wamid.2"]},
     ]
