@@ -1,4 +1,4 @@
-"""`make bench-etl`: 1.2 M messages from landing to `messages`, against what one would write instead.
+"""`make bench-etl`: 1.2 M messages from landing to `messages`, against what else one would write.
 
 Every round runs each way once, in a process of its own, in an order that moves on from round to
 round; start-up counts. Before the first timed round each runs once to warm the file cache, and

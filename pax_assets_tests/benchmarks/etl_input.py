@@ -17,12 +17,65 @@ DAY = "2026-01-05"
 DUPLICATES = 0.0475
 BROKEN = 0.001
 _LINES_A_FILE = 50_000
-_WORDS = (
-    "order invoice meeting delivery tomorrow please confirm the number for your account and let "
-    "us know if address changed we will call back before noon thanks regards payment received "
-    "ticket support refund package arrived late can you send contract signed by Friday office "
-    "main street customer service agent will be there soon see attached document code expires"
-).split()  # noqa: SIM905 - a line a word is no easier to read
+_WORDS = [
+    "order",
+    "invoice",
+    "meeting",
+    "delivery",
+    "tomorrow",
+    "please",
+    "confirm",
+    "the",
+    "number",
+    "for",
+    "your",
+    "account",
+    "and",
+    "let",
+    "us",
+    "know",
+    "if",
+    "address",
+    "changed",
+    "we",
+    "will",
+    "call",
+    "back",
+    "before",
+    "noon",
+    "thanks",
+    "regards",
+    "payment",
+    "received",
+    "ticket",
+    "support",
+    "refund",
+    "package",
+    "arrived",
+    "late",
+    "can",
+    "you",
+    "send",
+    "contract",
+    "signed",
+    "by",
+    "Friday",
+    "office",
+    "main",
+    "street",
+    "customer",
+    "service",
+    "agent",
+    "will",
+    "be",
+    "there",
+    "soon",
+    "see",
+    "attached",
+    "document",
+    "code",
+    "expires",
+]
 
 
 def write_landing(root: Path, messages: int, seed: int = 5, day: str = DAY) -> dict[str, int]:

@@ -134,7 +134,7 @@ def duckdb(landing: str, out: str) -> None:
             f"""create view {channel} as select *, '{channel}' as channel, {account} as box,
             row_number() over (partition by filename) as number
             from read_json('{landing}/{channel}/{DAY}/*.jsonl', format='newline_delimited',
-            ignore_errors=true, filename=true, columns={{{columns}}})"""  # noqa: S608
+            ignore_errors=true, filename=true, columns={{{columns}}})"""
         )
         parts.append(f"select * from {channel}")
     everything = " union all by name ".join(parts)
@@ -167,7 +167,8 @@ def ids(peer: str, out: str) -> set[str]:
     from pax_assets.lake import read
 
     if peer in ("pax", "jvm"):
-        return set(read(out, "messages", ["provider_message_id"])["provider_message_id"].to_pylist())
+        rows = read(out, "messages", ["provider_message_id"])
+        return set(rows["provider_message_id"].to_pylist())
     if peer == "common":
         rows = ds.dataset(out, format="parquet").to_table(["message_id"])
     else:

@@ -14,9 +14,7 @@ NOW = datetime(2026, 1, 20, tzinfo=UTC)
 DAY = "2026-01-05"
 
 
-def put(
-    lake: str, uri: str, ids: list[str], day: str = DAY, *, replaces: bool = False
-) -> None:
+def put(lake: str, uri: str, ids: list[str], day: str = DAY, *, replaces: bool = False) -> None:
     """Commit one object's rows as an ingestion does."""
     rows = pa.table(
         {
@@ -36,9 +34,7 @@ def put(
 
 def indexed(lake: str) -> list[tuple[str, str, int]]:
     rows = read(lake, "message_keys").to_pylist()
-    return sorted(
-        (f"{r['key'] % 2**64:016x}"[:2], r["raw_uri"], r["raw_ordinal"]) for r in rows
-    )
+    return sorted((f"{r['key'] % 2**64:016x}"[:2], r["raw_uri"], r["raw_ordinal"]) for r in rows)
 
 
 def test_a_lake_without_the_channel_has_nothing_to_catch_up(lake):
