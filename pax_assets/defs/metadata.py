@@ -49,6 +49,7 @@ PERSONAL_COLUMNS = frozenset(
         "provider_message_id",
         "recipient_ids",
         "recipients",
+        "request",
         "reply_to",
         "second",
         "sender",
