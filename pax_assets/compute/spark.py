@@ -81,6 +81,9 @@ def _config(spark_setting: str) -> dict[str, str]:
 def _start_embedded() -> str:
     # Its log would otherwise report each session and each shutdown on standard error.
     os.environ.setdefault("RUST_LOG", "error")
+    # Its session ends after a quarter of an hour without a query, and another step of the run may
+    # take longer than that.
+    os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(365 * 86_400))
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer("127.0.0.1", 0)

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pax_assets.jobs.arrivals import duplicates_elsewhere, duplicates_on, repeated_on
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.scan import files_holding, parquet_codec, read_files
-from pax_assets.lake import commit, index, ledger, tables
+from pax_assets.lake import commit, index, landing, ledger, tables
 from pax_assets.lake.content import records_hash
 from pax_assets.lake.keys import Keys
 from pax_assets.lake.schemas import MESSAGES
@@ -88,6 +88,7 @@ def build_messages(
     Idempotent; a build that finds nothing new commits nothing. Raises `commit.Conflict` if other
     builds kept getting in the way.
     """
+    landing.checked_day(day)
     for channel in CHANNELS:
         index.catch_up(lake, channel)
     while True:

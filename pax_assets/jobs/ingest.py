@@ -97,8 +97,9 @@ def ingest(
     is large. With `paths` (below the landing root) only those objects are looked at, and the
     report is of them: what that costs does not depend on what else landed. `parse` says where
     the parsing runs. Idempotent, and safe beside other runs on the same lake. Raises
-    `commit.Conflict` if other runs kept getting in the way.
+    `commit.Conflict` if other runs kept getting in the way, `ValueError` for what is no day.
     """
+    landing.checked_day(day)
     report = IngestReport(channel, day)
     request = _Request(
         lake, landing_root, channel, day, received_at, workers, options, paths, parse

@@ -154,6 +154,15 @@ def _landed(info: fs.FileInfo, root: str, day: str | None) -> LandedObject:
     return LandedObject(info.path[len(root) :].lstrip("/"), info.size, modified, day)
 
 
+def checked_day(name: str) -> str:
+    """Return `name` if it is a day; raises `ValueError` for anything but YYYY-MM-DD."""
+    if not is_day(name):
+        raise ValueError(
+            f"{name!r} is no day of arrival: give it as YYYY-MM-DD, such as 2026-01-05"
+        )
+    return name
+
+
 def is_day(name: str) -> bool:
     """Whether a folder of this name holds the objects of a day."""
     if not _DAY.match(name):

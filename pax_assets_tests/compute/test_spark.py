@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -27,6 +28,11 @@ def test_a_small_job_takes_a_fraction_of_a_second_on_a_warm_session(spark):
     started = time.monotonic()
     assert spark.range(1000).count() == 1000
     assert time.monotonic() - started < 2
+
+
+def test_the_embedded_session_outlives_a_step_of_hours(spark):
+    """By itself it ends after some minutes without a query, and the run that has it fails."""
+    assert int(os.environ["SAIL_SPARK__SESSION_TIMEOUT_SECS"]) > 86_400
 
 
 @pytest.mark.parametrize("setting", ["yarn", "local[x]", "spark://host", "localhost"])

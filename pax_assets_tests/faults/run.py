@@ -22,7 +22,7 @@ from pax_assets_tests.faults.kills import Kills, Writer, aims
 from pax_assets_tests.faults.traffic import Traffic, make_traffic
 from pax_assets_tests.faults.verdict import clean_run, judge, new_lake
 
-MESSAGES, OBJECTS, KILLS = 30_000, 600, 20
+MESSAGES, OBJECTS, KILLS = 30_000, 400, 20
 SEED = int(os.environ.get("FAULTS_SEED", "29"))
 # What a kill is aimed at, and how often; the commit window is the short one that matters most.
 PHASES = {"commit": 6, "parse": 3, "beside": 3, "catch-up": 3, "build": 3, "build-commit": 2}

@@ -23,7 +23,7 @@ from pax_assets.lake import commit, index, landing
 
 # What they are called, in the order of a run.
 PHASES = ("parse", "beside", "commit", "catch-up", "build", "build-commit")
-BATCH_FILES = 12
+BATCH_FILES = 25
 
 
 def _instrument(descriptor: int) -> None:

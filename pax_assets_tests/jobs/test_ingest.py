@@ -76,6 +76,14 @@ def test_a_day_without_objects_is_an_empty_day(run, lake):
     assert read(lake, "raw_sms").num_rows == 0
 
 
+@pytest.mark.parametrize("day", ["", "2026-1-5", "2026-02-30", "today", "2026-01-05/.."])
+def test_what_is_no_day_is_refused_before_anything_is_read(run, landing, lake, day):
+    land(landing, f"sms/{DAY}/a.jsonl", [line("a")])
+    with pytest.raises(ValueError, match="YYYY-MM-DD"):
+        run(day=day)
+    assert not list(Path(lake).rglob("*"))
+
+
 def test_the_same_day_twice_changes_nothing_at_all(run, landing, lake):
     land(landing, f"sms/{DAY}/a.jsonl", [line("a"), "{broken"])
     first = run()
