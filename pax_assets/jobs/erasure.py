@@ -15,13 +15,14 @@ newest versions is vacuumed, at once: no other run may be going on.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import fs
 
 from pax_assets.jobs import erasure_accounts as accounts
 from pax_assets.jobs import erasure_graph as graph
@@ -94,13 +95,15 @@ def erase(
     region: str = "US",
     whole_person: bool = False,
     dry_run: bool = False,
+    landing_gone: bool = False,
 ) -> ErasureReport:
     """Erase the person with these phone numbers, mail addresses or WhatsApp user ids.
 
     `region` (ISO 3166) is that of numbers without a country code. With `whole_person` also the
     identities that `identity_clusters` takes for the same person's. With `dry_run` nothing is
     changed. Idempotent; run again after it was killed. No other run may use the lake meanwhile.
-    Raises `NotAnIdentity` for what is none.
+    Raises `NotAnIdentity` for what is none, and `NoSuchLanding`, with nothing changed, where the
+    landing folder is not that of the lake; `landing_gone` says that its objects were deleted.
     """
     person = Subjects.of(subjects, region)
     if whole_person:
@@ -108,11 +111,15 @@ def erase(
     for channel in CHANNELS:
         index.catch_up(lake, channel)
     report = ErasureReport(person.request, dry_run, len(person.identities))
-    found = _find(lake, person, accounts.pending(lake, person.request))
-    if not dry_run:
-        accounts.note(lake, person.request, found.ids)
+    pending = accounts.pending(lake, person.request)
+    found = _find(lake, person, pending)
     newest = accounts.newest(lake)
     held = _held(found, newest)
+    if not landing_gone:
+        # A run that was killed may have deleted the objects already.
+        _require_landing(landing_root, () if pending else held.keys())
+    if not dry_run:
+        accounts.note(lake, person.request, found.ids)
     landed = erase_from_landing(landing_root, person, held, newest.keys(), dry_run=dry_run)
     report.messages = len(found.ids)
     report.rewritten, report.deleted = sorted(landed.rewritten), sorted(landed.deleted)
@@ -125,6 +132,25 @@ def erase(
         accounts.finish(lake, person.request, report.messages)
         report.files_vacuumed = vacuum(lake)
     return report
+
+
+class NoSuchLanding(LookupError):
+    """The landing folder does not exist, or holds none of the objects it should hold."""
+
+
+def _require_landing(root: str, paths: Iterable[str]) -> None:
+    """Refuse to erase from the tables what could then not be found in landing any more."""
+    system, base = tables.filesystem(root)
+    if system.get_file_info(base).type == fs.FileType.NotFound:
+        raise NoSuchLanding(f"there is no landing folder {root}; name the one that the lake is of")
+    wanted = sorted(paths)
+    there = system.get_file_info([f"{base}/{path}" for path in wanted])
+    if wanted and all(info.type == fs.FileType.NotFound for info in there):
+        raise NoSuchLanding(
+            f"{root} holds none of the {len(wanted)} objects with the person's records (such as "
+            f"{wanted[0]}); name the landing folder that the lake is of, or say landing_gone if "
+            "they were deleted"
+        )
 
 
 def _whole(lake: str, person: Subjects) -> Subjects:
@@ -368,6 +394,9 @@ def run(engine: Engine, arguments: Sequence[str]) -> ErasureReport:  # noqa: ARG
     parser.add_argument("--default-region", default="US")
     parser.add_argument("--whole-person", action="store_true")
     parser.add_argument("--erase", action="store_true", help="do it; without, only count")
+    parser.add_argument(
+        "--landing-gone", action="store_true", help="landing's objects were deleted on purpose"
+    )
     given = parser.parse_args(arguments)
     return erase(
         given.lake,
@@ -376,6 +405,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> ErasureReport:  # noqa: ARG
         region=given.default_region,
         whole_person=given.whole_person,
         dry_run=not given.erase,
+        landing_gone=given.landing_gone,
     )
 
 

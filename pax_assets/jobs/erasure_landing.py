@@ -48,6 +48,7 @@ class LandingReport:
     rewritten: dict[str, Rewritten] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    found: set[str] = field(default_factory=set)
 
 
 def erase_from_landing(
@@ -70,14 +71,17 @@ def erase_from_landing(
         if info.type != fs.FileType.File:
             continue
         path = info.path[len(base) :].lstrip("/")
+        stated = path.startswith(f"{FOLDER}/")
+        if path not in known and landing.is_object(path) and not stated:
+            # Packed or encoded content shows only once it was ingested: none of them is judged.
+            report.left.append(path)
+            continue
+        report.found.add(path)
         positions = held.get(path, frozenset())
         if not positions and not _mentions(system, info.path, subjects):
             continue
         numbers = _line_numbers(positions)
-        stated = path.startswith(f"{FOLDER}/")
-        if path not in known and landing.is_object(path) and not stated:
-            report.left.append(path)
-        elif numbers is not None and (stated or _is_lines(system, info.path)):
+        if numbers is not None and (stated or _is_lines(system, info.path)):
             _rewrite(system, info, path, subjects, numbers, report, dry_run=dry_run)
         else:
             report.deleted.append(path)

@@ -280,7 +280,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> MessagesReport:
     """Build a day as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Build a day of the table `messages`")
     parser.add_argument("--lake", required=True)
-    parser.add_argument("--day", required=True, help="YYYY-MM-DD")
+    parser.add_argument("--day", required=True, type=landing.checked_day, help="YYYY-MM-DD")
     given = parser.parse_args(arguments)
     return build_messages(engine.session, given.lake, given.day)
 

@@ -10,12 +10,15 @@ from it and are caught up by whoever comes next. So a run may be killed anywhere
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -328,7 +331,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
     parser.add_argument("--lake", required=True)
     parser.add_argument("--landing", required=True)
     parser.add_argument("--channel", required=True, choices=CHANNELS)
-    parser.add_argument("--day", required=True, help="YYYY-MM-DD")
+    parser.add_argument("--day", required=True, type=day_of_arrival, help="YYYY-MM-DD")
     parser.add_argument(
         "--path", action="append", help="look at this landed object only; may be given repeatedly"
     )
@@ -349,17 +352,59 @@ def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
 
 def add_parse_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a command line says of where and how objects are parsed."""
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--default-region", default="US")
-    parser.add_argument("--default-zone", default="UTC")
-    parser.add_argument("--date-order", choices=["", "dmy", "mdy", "ymd"], default="")
-    parser.add_argument("--fetch-buckets", default="", help="buckets that SES stores mail in")
+    # The settings' own variables: by hand and by Dagster the same object gives the same rows.
+    given = os.environ.get
+    parser.add_argument("--workers", type=_count, default=given("PAX_PARSE_WORKERS") or "1")
+    parser.add_argument(
+        "--default-region", type=_region, default=given("PAX_DEFAULT_REGION") or "US"
+    )
+    parser.add_argument("--default-zone", type=_zone, default=given("PAX_DEFAULT_ZONE") or "UTC")
+    parser.add_argument(
+        "--date-order",
+        choices=["", "dmy", "mdy", "ymd"],
+        default=given("PAX_DATE_ORDER") or "",
+    )
+    parser.add_argument(
+        "--fetch-buckets",
+        default=given("PAX_FETCH_BUCKETS") or "",
+        help="buckets that SES stores mail in",
+    )
     parser.add_argument(
         "--parse",
         choices=["auto", "here", "spark"],
         default="auto",
         help="in processes on this machine, or in Spark's workers; auto: there on a cluster only",
     )
+
+
+def day_of_arrival(text: str) -> str:
+    """Read a day on a command line."""
+    try:
+        return landing.checked_day(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 on")
+    return int(text)
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch("[A-Z]{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no country of two letters, such as US or DE")
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no IANA time zone, such as Europe/Berlin"
+        ) from None
+    return text
 
 
 def parse_options(given: argparse.Namespace) -> ParseOptions:

@@ -111,7 +111,7 @@ def _sample(lines: Iterator[Line]) -> list[Line]:
 def _ambiguous(sample: list[Line], arrival: Arrival) -> Record:
     reason = (
         "the chat's dates can be read with the day or with the month first and nothing in it "
-        "shows which; set PAX_DATE_ORDER to dmy or mdy and land it again"
+        "shows which; set PAX_DATE_ORDER to dmy or mdy, then run replay_quarantine"
     )
     payload = b"\n".join(line.data for line in sample)
     return arrival.quarantined("object", "date_order_ambiguous", reason, payload)

@@ -76,10 +76,10 @@ def records(source: Source, arrival: Arrival) -> Iterator[Record]:
         if form.recognises(source.head, arrival):
             yield from form.records(source, arrival)
             return
-    reason = f"neither {_ACCEPTED[arrival.channel]}"
+    code, reason = "unknown_format", f"neither {_ACCEPTED[arrival.channel]}"
     if mail_start(source.head) is not None:
-        reason = "this is mail; land it under email/"
-    yield arrival.quarantined("object", "unknown_format", reason, source.small() or source.head)
+        code, reason = "wrong_channel", "this is mail; land it under email/"
+    yield arrival.quarantined("object", code, reason, source.small() or source.head)
 
 
 @dataclass(frozen=True, slots=True)

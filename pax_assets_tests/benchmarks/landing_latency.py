@@ -76,7 +76,7 @@ class Stream:
 
     @property
     def waiting(self) -> int:
-        return len(self.landed) - len(self.seen)
+        return sum(path not in self.seen for path in self.landed)
 
     def latencies(self) -> list[float]:
         return sorted(self.seen[path] - at for path, at in self.landed.items() if path in self.seen)
