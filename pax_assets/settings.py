@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise ValueError("must be an IANA time zone, such as Europe/Berlin") from None
         return value
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -400,7 +401,7 @@ def _region(text: str) -> str:
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is no IANA time zone, such as Europe/Berlin"
         ) from None
@@ -426,7 +427,17 @@ def parse_step(engine: Engine, given: argparse.Namespace) -> Callable[[ParseTask
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run as a program, such as `spark-submit`'s."""
-    run_program("pax ingest", run, arguments)
+    run_program("pax ingest", _by_hand, arguments)
+
+
+def _by_hand(engine: Engine, arguments: Sequence[str]) -> IngestReport:
+    """Run for someone who may have mistyped: a folder that is not there is no empty day."""
+    given = argparse.ArgumentParser(add_help=False)
+    given.add_argument("--landing")
+    root = given.parse_known_args(arguments)[0].landing
+    if root and not landing.exists(root):
+        sys.exit(f"pax ingest: there is no landing folder {root}; nothing was done")
+    return run(engine, arguments)
 
 
 if __name__ == "__main__":

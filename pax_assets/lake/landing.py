@@ -154,6 +154,12 @@ def _landed(info: fs.FileInfo, root: str, day: str | None) -> LandedObject:
     return LandedObject(info.path[len(root) :].lstrip("/"), info.size, modified, day)
 
 
+def exists(landing: str) -> bool:
+    """Whether there is a landing folder, or anything below the address on S3."""
+    system, root = filesystem(landing)
+    return system.get_file_info(root).type != fs.FileType.NotFound
+
+
 def checked_day(name: str) -> str:
     """Return `name` if it is a day; raises `ValueError` for anything but YYYY-MM-DD."""
     if not is_day(name):
