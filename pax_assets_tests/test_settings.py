@@ -111,5 +111,5 @@ def test_each_way_to_run_jobs_has_its_masters(target, spark, allowed, monkeypatc
 @pytest.mark.parametrize("zone", ["Mars/X", "../etc/passwd", "/etc/localtime"])
 def test_a_zone_that_does_not_exist_is_named(monkeypatch, zone):
     monkeypatch.setenv("PAX_DEFAULT_ZONE", zone)
-    with pytest.raises(SettingsError, match="PAX_DEFAULT_ZONE.*IANA"):
+    with pytest.raises(SettingsError, match=r"PAX_DEFAULT_ZONE.*IANA"):
         load_settings()

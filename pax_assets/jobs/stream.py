@@ -38,7 +38,7 @@ from pax_assets.messages.options import ParseOptions
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
 
 _BATCH_FILES = 2_000
 # Spark takes no notice of files that are older than this, counted from the newest that it saw:

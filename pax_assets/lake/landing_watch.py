@@ -25,7 +25,7 @@ from pax_assets.messages.message import CHANNELS
 # on a command line, and that of EMR Serverless ends at 256 words.
 MOST_NEW = 200
 # An object that is written in place, not renamed, is complete when it has not changed for a while.
-_QUIET = timedelta(seconds=2)
+_QUIET = timedelta(seconds=1)
 _LIVELY = timedelta(hours=1)
 _MOST_LIVELY_DAYS = 8
 # Of a round through the older days, what one look does at most.
@@ -78,6 +78,7 @@ class Watch:
     def __init__(self, lake: str, landing: str) -> None:
         self._lake, self._landing = lake, landing
         self._known: OrderedDict[Folder, set[int]] = OrderedDict()
+        self._read: set[Folder] = set()
         self._forget_at = 0.0
         self._table = ""
 
@@ -96,6 +97,7 @@ class Watch:
         and the ledger of one day. Raises `OSError` where landing cannot be listed.
         """
         self._forget()
+        self._read.clear()
         started = time.monotonic()
         today = now.astimezone(UTC).date()
         lively = {
@@ -126,7 +128,11 @@ class Watch:
         if not unknown:
             return []
         channel, day = folder
+        if folder in self._read:
+            return unknown
         if day:
+            # All of the day's, once a look: the next pages need them too.
+            self._read.add(folder)
             rows = ledger.known_objects(self._lake, channel, day=day)
         else:
             paths = [landed.path for landed in unknown]

@@ -96,7 +96,10 @@ def test_every_message_that_was_answered_with_200_survives_kill_9(start_process,
     for round_ in range(KILLS):
         gateway = start_process()
         load = Load(gateway.url, number)
-        time.sleep(0.5 + 0.13 * round_)
+        deadline = time.monotonic() + 30
+        while not load.acknowledged and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2 + 0.13 * round_)
         gateway.kill()
         number = load.join()
         assert load.acknowledged, gateway.log.read_text()

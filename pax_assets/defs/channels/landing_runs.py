@@ -1,10 +1,13 @@
 """What the runs of the last hours say of landed objects that are still not in the lake.
 
 The sensor keeps no list of what it requested: Dagster's own records of runs do, and they survive
-a lost cursor. From them follows whether an object is due: not while its day is being worked on,
-not at once after a failure (an object that brings its run down would start a run every few
-seconds, for ever), and not again where a run looked at it and found nothing to take in. Objects
-of a run that failed come again in smaller and smaller company, so that a bad one ends up alone.
+a lost cursor. From them follows whether an object is due: not while a run has it in hand, not at
+once after a failure (an object that brings its run down would start a run every few seconds, for
+ever), and not again where a run looked at it and found nothing to take in. Objects of a run that
+failed come again in smaller and smaller company, so that a bad one ends up alone.
+
+While a run of a day is under way, the next one may wait in the queue, and starts when that one
+ends; `TAG` keeps the instance from running both (dagster.yaml).
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from pax_assets.lake.landing import LandedObject
 
 JOB = "ingest_landed"
+# Names the day; no two runs with the same value are under way.
+TAG = "pax/landing_day"
 _ASSETS = {"raw_sms", "raw_whatsapp", "raw_email", "messages"}
 _PARTITION = "dagster/partition"
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -32,6 +37,7 @@ UNFINISHED = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+_UNDER_WAY = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED)
 _RECENT = 50
 _LOOKED_AT = timedelta(hours=1)
 _DAY_PAUSE, _LONGEST_DAY_PAUSE = timedelta(seconds=10), timedelta(minutes=20)
@@ -41,26 +47,31 @@ _IN_COMPANY = 64
 
 @dataclass
 class Busy:
-    """The days on which the channel tables or `messages` are being worked on, by any run."""
+    """The days for which no run can be requested now, and how many runs have not ended."""
 
     days: set[str] = field(default_factory=set)
     ranges: list[tuple[str, str]] = field(default_factory=list)
     ours: int = 0
 
     def __call__(self, day: str) -> bool:
-        """Whether a run of `day` has not ended yet."""
+        """Whether `day` has a run in the queue, or one that is not this job's."""
         return day in self.days or any(first <= day <= last for first, last in self.ranges)
 
 
 def busy_days(instance: dg.DagsterInstance) -> Busy:
     """Ask the instance for the runs that are queued or under way."""
     busy = Busy()
+    under_way: set[str] = set()
     for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
         selected = {key.to_user_string() for key in run.asset_selection or ()}
         if run.job_name != JOB and not selected & _ASSETS:
             continue
-        busy.ours += run.job_name == JOB
-        if day := run.tags.get(_PARTITION):
+        ours = TAG in run.tags
+        busy.ours += ours
+        day = run.tags.get(_PARTITION, "")
+        if ours and run.status in _UNDER_WAY and day not in under_way:
+            under_way.add(day)
+        else:
             busy.days.add(day)
         if all(tag in run.tags for tag in _RANGE):
             busy.ranges.append((run.tags[_RANGE[0]], run.tags[_RANGE[1]]))
@@ -76,9 +87,15 @@ def failed_days(instance: dg.DagsterInstance) -> set[str]:
     return {run.tags[_PARTITION] for run in runs if _PARTITION in run.tags}
 
 
+def _took(paths: Mapping[str, frozenset[str]], channel: str, path: str) -> bool:
+    """Whether a run's objects include this one; a channel with no path has all of the day."""
+    named = paths.get(channel)
+    return named is not None and (not named or path in named)
+
+
 @dataclass(frozen=True)
 class _Ended:
-    """A run of the job that has ended; `paths` of a channel is empty if it took all of the day."""
+    """A run of the job that has ended, and its objects by channel."""
 
     created: datetime
     ended: datetime
@@ -86,8 +103,7 @@ class _Ended:
     paths: Mapping[str, frozenset[str]]
 
     def took(self, channel: str, path: str) -> bool:
-        named = self.paths.get(channel)
-        return named is not None and (not named or path in named)
+        return _took(self.paths, channel, path)
 
 
 class History:
@@ -109,6 +125,20 @@ class History:
             for record in records
             if record.dagster_run.status not in UNFINISHED
         ]
+        self._in_hand = [
+            _paths(record.dagster_run.run_config, record.dagster_run.asset_selection)
+            for record in records
+            if record.dagster_run.status in UNFINISHED
+        ]
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a run has not ended yet."""
+        return bool(self._in_hand)
+
+    def is_in_hand(self, landed: LandedObject, channel: str) -> bool:
+        """Whether a run that has not ended yet takes the object in."""
+        return any(_took(paths, channel, landed.path) for paths in self._in_hand)
 
     @property
     def failures(self) -> int:

@@ -2,9 +2,9 @@
 
 The hourly automation of the channel assets looks at whole days; waiting for it makes a message an
 hour old. This sensor looks at landing every few seconds and requests a run for just the objects
-that are new: the channel tables and `messages` of their day, in one process. There is at most
-one run a day partition at a time, so no two runs fight over a table, and the objects that land
-meanwhile go with the next one.
+that are new: the channel tables and `messages` of their day, in one process. At most one run of a
+day is under way, so no two runs fight over a table; objects that land meanwhile wait in a second
+one, which starts when that one ends.
 
 Outside `local` it is on from the start: nobody should have to press a button for messages to
 arrive. On a laptop, where each run costs the person who works there both cores, it is off like
@@ -21,6 +21,7 @@ import dagster as dg
 
 from pax_assets.defs.channels.landing_runs import (
     JOB,
+    TAG,
     Busy,
     History,
     busy_days,
@@ -100,12 +101,14 @@ def _requests(
         history = History(instance, day)
         waiting = {}
         for channel, objects in look.found.get(day, {}).items():
-            done = [o for o in objects if history.was_looked_at(o, channel, now)]
+            fresh = [o for o in objects if not history.is_in_hand(o, channel)]
+            done = [o for o in fresh if history.was_looked_at(o, channel, now)]
             watch.settle(channel, done)
-            waiting[channel] = [o for o in objects if o not in done]
+            waiting[channel] = [o for o in fresh if o not in done]
         chosen = due(history, waiting, now)
         # A run may fail after it has ingested: its objects are not new then, nor messages yet.
-        if chosen or (history.failures and not history.is_paused(now)):
+        unbuilt = history.failures and not history.is_under_way and not history.is_paused(now)
+        if chosen or unbuilt:
             requests.append(_request(day, chosen, history.failures))
     return requests
 
@@ -126,7 +129,7 @@ def _request(day: str, chosen: dict[str, list[Any]], failures: int) -> dg.RunReq
         asset_selection=[dg.AssetKey(name) for name in (*ops, "messages")],
         run_config={"ops": ops},
         # People wait for these, and they are short.
-        tags={"dagster/priority": "10"},
+        tags={"dagster/priority": "10", TAG: day},
     )
 
 

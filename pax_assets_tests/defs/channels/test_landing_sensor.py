@@ -19,6 +19,7 @@ from pax_assets.defs.feature_store.assets import messages
 from pax_assets.defs.resources import LakeResource, SparkResource
 from pax_assets.jobs import features
 from pax_assets.lake import landing_watch, ledger, read
+from pax_assets_tests.conftest import PROJECT
 from pax_assets_tests.landing_objects import land, line
 
 TODAY = datetime.now(UTC).date()
@@ -153,19 +154,35 @@ def test_a_duplicated_tick_names_the_same_run(line_: Line) -> None:
     assert other.run_key != one.run_key
 
 
-def test_a_day_with_a_run_under_way_waits_and_other_days_do_not(line_: Line) -> None:
+def test_while_a_run_is_under_way_one_more_waits_and_no_third(line_: Line) -> None:
     line_.land(f"sms/{DAY}/a.jsonl", [line("a")])
-    (request,) = line_.tick()
-    run = line_.under_way(request)
+    (first,) = line_.tick()
+    line_.under_way(first)
+    assert line_.tick() == []
     line_.land(f"sms/{DAY}/b.jsonl", [line("b")])
-    line_.land(f"sms/{YESTERDAY}/c.jsonl", [line("c")])
+    (second,) = line_.tick()
+    assert paths(second) == [f"sms/{DAY}/b.jsonl"]
+    assert first.tags["pax/landing_day"] == second.tags["pax/landing_day"] == DAY
+    waiting = line_.under_way(second)
+    line_.land(f"sms/{DAY}/c.jsonl", [line("c")])
+    line_.land(f"sms/{YESTERDAY}/d.jsonl", [line("d")])
     (other,) = line_.tick()
     assert other.partition_key == YESTERDAY
-    line_.instance.report_run_canceled(run)
+    line_.instance.report_run_canceled(waiting)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(landing_runs, "_DAY_PAUSE", timedelta(0))
         requests = {request.partition_key: paths(request) for request in line_.tick()}
-    assert requests[DAY] == [f"sms/{DAY}/b.jsonl"]
+    assert requests[DAY] == [f"sms/{DAY}/c.jsonl"]
+
+
+def test_the_instance_runs_one_of_a_day_at_a_time(tmp_path) -> None:
+    """Or the run that waits would race the one that it waits for, where several may run."""
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+    (limit,) = (limit for limit in limits if limit["key"] == landing_runs.TAG)
+    assert limit["limit"] == 1
+    assert limit["value"] == {"applyLimitPerUniqueValue": True}
 
 
 @pytest.mark.parametrize(
