@@ -11,19 +11,22 @@ import atexit
 import os
 import re
 import sys
-from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from pax_assets.jobs.pages import use_small_pages
 from pax_assets.jobs.program import SQL_SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import SparkSession
 
 _LOCK = Lock()
 _LOCAL_JVM = re.compile(r"local(\[(\d+|\*)\])?\Z")
 # Kept for the life of the process: a server that is collected shuts down under its session.
 _EMBEDDED: list[object] = []
+_SESSIONS: dict[str, SparkSession] = {}
 
 _UTC = {"spark.sql.session.timeZone": "UTC"}
 _JVM = {
@@ -36,26 +39,33 @@ _JVM = {
 }
 
 
-def spark_session(spark_setting: str = "") -> SparkSession:
+def _opened(config: dict[str, str]) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.config(map=config).getOrCreate()
+
+
+def spark_session(
+    spark_setting: str = "", opened: Callable[[dict[str, str]], SparkSession] = _opened
+) -> SparkSession:
     """Return the session that `PAX_SPARK` names; opened on the first call, one a process.
 
     `""` starts the embedded engine on a free loopback port; `local[2]` a JVM in this process;
     `sc://host:port` connects to a Spark Connect server. A process has either Spark Connect or a
-    JVM, never both: pyspark refuses the second. Raises `ValueError` for anything else.
+    JVM, never both: pyspark refuses the second. `opened` makes a session of its settings. Raises
+    `ValueError` for anything else.
     """
     with _LOCK:
-        return _session(spark_setting)
+        if spark_setting not in _SESSIONS:
+            session = opened(_config(spark_setting))
+            _SESSIONS[spark_setting] = _prepared(session, is_embedded=not spark_setting)
+        return _SESSIONS[spark_setting]
 
 
-@cache
-def _session(spark_setting: str) -> SparkSession:
-    config = _config(spark_setting)
-    from dagster_pyspark import LazyPySparkResource
-
-    session = LazyPySparkResource(spark_config=config).spark_session
+def _prepared(session: SparkSession, *, is_embedded: bool) -> SparkSession:
     # Spark Connect leaves settings other than the address to the server until they are set.
     session.conf.set("spark.sql.session.timeZone", "UTC")
-    if spark_setting == "":
+    if is_embedded:
         # Its default level costs half as much again as writing the table, for 1 % of the size.
         session.conf.set("pax.parquet.codec", "zstd(1)")
     return session
@@ -84,6 +94,7 @@ def _start_embedded() -> str:
     # Its session ends after a quarter of an hour without a query, and another step of the run may
     # take longer than that.
     os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(365 * 86_400))
+    use_small_pages()
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer("127.0.0.1", 0)

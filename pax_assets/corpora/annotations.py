@@ -34,7 +34,7 @@ def join_labels(labels: Iterable[Document], lake: str) -> Joined:
     """
     import pyarrow.compute as pc
 
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     documents = list(labels)
     wanted = [d.message_id for d in documents if d.message_id]

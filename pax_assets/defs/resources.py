@@ -105,9 +105,14 @@ class SparkResource(dg.ConfigurableResource):
     @property
     def session(self) -> SparkSession:
         """The session, one a process."""
+        from dagster_pyspark import LazyPySparkResource
+
         from pax_assets.compute.spark import spark_session
 
-        return spark_session(self.spark)
+        def opened(config: dict[str, str]) -> SparkSession:
+            return LazyPySparkResource(spark_config=config).spark_session
+
+        return spark_session(self.spark, opened)
 
 
 @dg.definitions

@@ -6,12 +6,15 @@ messages that changed (see `increments`).
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pax_assets.jobs.increments import Aggregate, UpdateReport, update
+from pax_assets.jobs.program import Engine, run_program
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -100,3 +103,20 @@ _CONVERSATIONS = Aggregate(
     keys_of_messages=lambda rows: set(pc.unique(_keys(rows)).to_pylist()),
     keys_of_rows=_keys,
 )
+
+
+def run(engine: Engine, arguments: Sequence[str]) -> UpdateReport:
+    """Update the table as command-line `arguments` say (`--help` lists them)."""
+    parser = argparse.ArgumentParser(description="Bring the table `conversations` up to date")
+    parser.add_argument("--lake", required=True)
+    given = parser.parse_args(arguments)
+    return update_conversations(engine.session, given.lake)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run as a program, such as `spark-submit`'s."""
+    run_program("pax conversations", run, arguments)
+
+
+if __name__ == "__main__":
+    main()

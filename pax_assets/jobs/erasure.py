@@ -15,6 +15,7 @@ newest versions is vacuumed, at once: no other run may be going on.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,14 +28,14 @@ from pyarrow import fs
 from pax_assets.jobs import erasure_accounts as accounts
 from pax_assets.jobs import erasure_graph as graph
 from pax_assets.jobs.erasure_landing import LandingReport, erase_from_landing
-from pax_assets.jobs.erasure_subjects import Subjects
+from pax_assets.jobs.erasure_subjects import NotAnIdentity, Subjects
 from pax_assets.jobs.features import DAYS_KEY
 from pax_assets.jobs.identity import kind_of
 from pax_assets.jobs.identity_clusters import CLUSTERS
 from pax_assets.jobs.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.program import Engine, run_program
-from pax_assets.lake import commit, index, ledger, maintenance, removal, tables
+from pax_assets.lake import commit, index, ledger, maintenance, reading, removal, tables
 from pax_assets.messages.message import CHANNELS
 
 if TYPE_CHECKING:
@@ -102,10 +103,12 @@ def erase(
     `region` (ISO 3166) is that of numbers without a country code. With `whole_person` also the
     identities that `identity_clusters` takes for the same person's. With `dry_run` nothing is
     changed. Idempotent; run again after it was killed. No other run may use the lake meanwhile.
-    Raises `NotAnIdentity` for what is none, and `NoSuchLanding`, with nothing changed, where the
-    landing folder is not that of the lake; `landing_gone` says that its objects were deleted.
+    With nothing changed raises `NotAnIdentity` for what is none, `reading.NoSuchLake` where there
+    is no lake, and `NoSuchLanding` where the landing folder is not that of the lake;
+    `landing_gone` says that its objects were deleted.
     """
     person = Subjects.of(subjects, region)
+    reading.require_lake(lake)
     if whole_person:
         person = _whole(lake, person)
     for channel in CHANNELS:
@@ -411,7 +414,15 @@ def run(engine: Engine, arguments: Sequence[str]) -> ErasureReport:  # noqa: ARG
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run as a program."""
-    run_program("pax erase", run, arguments)
+    run_program("pax erase", _by_hand, arguments)
+
+
+def _by_hand(engine: Engine, arguments: Sequence[str]) -> ErasureReport:
+    """Run for someone who may have mistyped: what cannot be done is said, without a traceback."""
+    try:
+        return run(engine, arguments)
+    except (NotAnIdentity, NoSuchLanding, reading.NoSuchLake) as error:
+        sys.exit(f"pax erase: {error}; nothing was erased")
 
 
 if __name__ == "__main__":

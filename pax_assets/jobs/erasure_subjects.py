@@ -37,7 +37,7 @@ def identity(raw: str, region: str) -> str:
 
     Raises `NotAnIdentity` for anything that would match other people's records, too.
     """
-    text = raw.strip()
+    text = raw.strip() if isinstance(raw, str) and _is_text(raw) else ""
     if "@" in text:
         found = [address for _, address in mailboxes(text)]
         if len(found) == 1 and kind_of(found[0]) == "email":
@@ -54,6 +54,15 @@ def identity(raw: str, region: str) -> str:
     )
 
 
+def _is_text(raw: str) -> bool:
+    # A byte of a command line that is not UTF-8 comes as half a surrogate pair.
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Subjects:
     """The identities of one person, as parsers write them."""
@@ -63,10 +72,17 @@ class Subjects:
     @classmethod
     def of(cls, raw: Iterable[str], region: str) -> Subjects:
         """Read spellings as a person types them; raises `NotAnIdentity`, also for none."""
-        found = tuple(sorted({identity(text, region) for text in raw}))
-        if not found:
+        named = [raw] if isinstance(raw, str) else list(raw)
+        if not named:
             raise NotAnIdentity("no identity was named: name at least one")
-        return cls(found)
+        found = set()
+        for number, text in enumerate(named, 1):
+            try:
+                found.add(identity(text, region))
+            except NotAnIdentity as error:
+                # It may be an address with one letter too many: it is not repeated.
+                raise NotAnIdentity(f"identity {number} of {len(named)}: {error}") from None
+        return cls(tuple(sorted(found)))
 
     @cached_property
     def digests(self) -> frozenset[str]:

@@ -25,9 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pax_assets.jobs.cluster_parsing import parse_on_cluster
+from pax_assets.jobs.named_paths import unmatched
 from pax_assets.jobs.outcomes import ObjectOutcome, outcomes
 from pax_assets.jobs.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
-from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.program import Engine, run_program, started_by_dagster
 from pax_assets.lake import commit, index, landing, ledger, tables
 from pax_assets.lake.s3_objects import fetch_from
 from pax_assets.messages.message import CHANNELS, Channel
@@ -432,11 +433,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _by_hand(engine: Engine, arguments: Sequence[str]) -> IngestReport:
     """Run for someone who may have mistyped: a folder that is not there is no empty day."""
-    given = argparse.ArgumentParser(add_help=False)
-    given.add_argument("--landing")
-    root = given.parse_known_args(arguments)[0].landing
-    if root and not landing.exists(root):
-        sys.exit(f"pax ingest: there is no landing folder {root}; nothing was done")
+    names = argparse.ArgumentParser(add_help=False)
+    for name in ("landing", "channel", "day"):
+        names.add_argument(f"--{name}", default="")
+    names.add_argument("--path", action="append", default=[])
+    given = names.parse_known_args(arguments)[0]
+    if given.landing and not landing.exists(given.landing):
+        sys.exit(f"pax ingest: there is no landing folder {given.landing}; nothing was done")
+    # A sensor names what it has seen, and that may have gone since: its run is no mistake.
+    if given.landing and given.channel and given.path and not started_by_dagster():
+        wrong = unmatched(given.landing, given.channel, given.day, given.path)
+        if wrong:
+            said = "\n".join(f"  {path}: {why}" for path, why in wrong.items())
+            sys.exit(f"pax ingest: nothing was done, for these paths match nothing:\n{said}")
     return run(engine, arguments)
 
 

@@ -21,6 +21,8 @@ import orjson
 import pyarrow as pa
 
 _QUOTE, _BACKSLASH, _NEWLINE, _RETURN = 0x22, 0x5C, 0x0A, 0x0D
+# Bytes that are compared at once.
+_WORD = 8
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,16})")
 _SCALAR = re.compile(rb"([ \t]*:[ \t]*)(-?[0-9]{1,17}|true|false)([ \t]*[,}][ \t]*)")
 _COLON = re.compile(rb"[ \t]*:[ \t]*")
@@ -31,7 +33,8 @@ class Block:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.bytes = np.frombuffer(data, np.uint8)
+        self.padded = np.frombuffer(data + bytes(_WORD), np.uint8)
+        self.bytes = self.padded[: len(data)]
         breaks = np.flatnonzero(self.bytes == _NEWLINE)
         self.starts = np.concatenate([[0], breaks + 1])
         self.ends = np.concatenate([breaks, [len(data)]])
@@ -67,10 +70,9 @@ class Template:
         block = Block(line)
         begin, end = self._bounds(block, np.array([0]), _quotes_of(block)[None, :])
         edges = np.concatenate([[[0]], np.stack([begin, end], 2).reshape(1, -1), [[len(line)]]], 1)
-        self._pieces = [
-            np.frombuffer(line[edges[0, i] : edges[0, i + 1]], np.uint8)
-            for i in range(0, edges.shape[1], 2)
-        ]
+        pieces = [line[edges[0, i] : edges[0, i + 1]] for i in range(0, edges.shape[1], 2)]
+        self._lengths = np.array([len(piece) for piece in pieces])
+        self._words = [_words(piece) for piece in pieces]
 
     @classmethod
     def of(cls, line: bytes) -> Template | None:
@@ -149,13 +151,33 @@ class Template:
         """Return which lines have the template's bytes wherever no value stands."""
         left = np.concatenate([block.starts[lines][:, None], end], 1)
         right = np.concatenate([begin, block.ends[lines][:, None]], 1)
-        lengths = np.array([len(piece) for piece in self._pieces])
-        fits = ((right - left) == lengths).all(1) & (end >= begin).all(1)
-        for place, piece in enumerate(self._pieces):
-            where = np.flatnonzero(fits)
-            found = block.bytes[left[where, place][:, None] + np.arange(len(piece))]
-            fits[where] = (found == piece).all(1)
+        fits = ((right - left) == self._lengths).all(1) & (end >= begin).all(1)
+        # The eight bytes that begin at each byte, as one number.
+        size = len(block.bytes) + 1
+        numbers = np.ndarray((size,), np.uint64, buffer=block.padded, strides=(1,))
+        where = np.flatnonzero(fits)
+        for place, words in enumerate(self._words):
+            for offset, mask, word in words:
+                found = numbers[left[where, place] + offset]
+                same = (found if mask is None else found & mask) == word
+                if not same.all():
+                    where = where[same]
+        fits[:] = False
+        fits[where] = True
         return fits
+
+
+def _words(piece: bytes) -> list[tuple[int, np.uint64 | None, np.uint64]]:
+    """Cut a piece into words of eight bytes: where each begins, its mask, its value.
+
+    The last word ends with the piece and may repeat bytes of the one before; a piece shorter than
+    a word has one, of which the mask keeps its bytes.
+    """
+    if len(piece) < _WORD:
+        mask = np.frombuffer((b"\xff" * len(piece)).ljust(_WORD, b"\0"), np.uint64)[0]
+        return [(0, mask, np.frombuffer(piece.ljust(_WORD, b"\0"), np.uint64)[0])]
+    starts = [*range(0, len(piece) - _WORD, _WORD), len(piece) - _WORD]
+    return [(at, None, np.frombuffer(piece[at : at + _WORD], np.uint64)[0]) for at in starts]
 
 
 def _quotes_of(block: Block) -> np.ndarray:

@@ -36,7 +36,7 @@ from pax_assets.jobs.replay import (
     replay_people,
 )
 from pax_assets.jobs.text_columns import COLUMNS, describe, describe_with
-from pax_assets.lake import commit, content_hash, tables
+from pax_assets.lake import commit, content_hash, landing, tables
 from pax_assets.lake.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -313,10 +313,18 @@ def run(engine: Engine, arguments: Sequence[str]) -> FeaturesReport:
     """Build a day as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Build a day of the table `message_features`")
     parser.add_argument("--lake", required=True)
-    parser.add_argument("--day", required=True, help="YYYY-MM-DD")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--day", required=True, type=landing.checked_day, help="YYYY-MM-DD")
+    parser.add_argument("--workers", type=int, default=1, help="processes, where texts are many")
+    parser.add_argument(
+        "--describe",
+        choices=["auto", "here", "spark"],
+        default="auto",
+        help="read texts in processes on this machine, or in Spark's workers; auto: there on a "
+        "cluster only",
+    )
     given = parser.parse_args(arguments)
-    spark = engine.session if engine.is_cluster else None
+    there = given.describe == "spark" or (given.describe == "auto" and engine.is_cluster)
+    spark = engine.session if there else None
     return build_features(given.lake, given.day, workers=given.workers, spark=spark)
 
 

@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pax_assets.jobs import plain_lines
+from pax_assets.jobs.pages import use_small_pages
 from pax_assets.jobs.record_rows import INSIDE, KINDS, Origin, Placed, kind_of
 from pax_assets.jobs.row_files import ObjectRows, RowFiles
 from pax_assets.lake import ledger
@@ -133,13 +134,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     """Return this process's parse workers: started once, for every channel and day."""
     # Spawned, not forked: the parent holds a Spark session and its threads.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
     atexit.register(pool.shutdown, wait=False, cancel_futures=True)
     return pool
 
 
-def _end_with_parent() -> None:
-    """Runs in a worker: one whose parent was killed would otherwise wait for it for ever."""
+def _begin_worker() -> None:
+    use_small_pages()
+    # A worker whose parent was killed would otherwise wait for it for ever.
     parent = multiprocessing.parent_process()
     if parent is not None:
         Thread(target=_leave_after, args=(parent.sentinel,), daemon=True).start()

@@ -8,7 +8,8 @@ when its cluster grows, merges or splits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 from pax_assets.jobs.identity import ID_DIGITS, PHONE_PATTERN, WHATSAPP_PATTERN, participant_id
 from pax_assets.jobs.identity_clusters import CLUSTERS
 from pax_assets.jobs.increments import Aggregate, UpdateReport, update
+from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.scan import scan
 from pax_assets.lake import tables
 
@@ -153,3 +155,20 @@ def _stale(clusters: Mapping[str, str], rows: pa.Table) -> set[str]:
         if wanted != {name} or not members.get(name, set()) <= held:
             keys |= wanted | {name}
     return keys
+
+
+def run(engine: Engine, arguments: Sequence[str]) -> UpdateReport:
+    """Update the table as command-line `arguments` say (`--help` lists them)."""
+    parser = argparse.ArgumentParser(description="Bring the table `participants` up to date")
+    parser.add_argument("--lake", required=True)
+    given = parser.parse_args(arguments)
+    return update_participants(engine.session, given.lake)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run as a program, such as `spark-submit`'s."""
+    run_program("pax participants", run, arguments)
+
+
+if __name__ == "__main__":
+    main()

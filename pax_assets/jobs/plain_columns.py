@@ -8,19 +8,20 @@ distinct value instead of once for each record. Hashes are the one thing that ev
 # pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
-import hashlib
 import json
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pax_assets.jobs import digests
 from pax_assets.lake.schemas import RAW, TIMESTAMP
 from pax_assets.messages import jsonl
 from pax_assets.messages.arrival import Arrival
@@ -34,6 +35,7 @@ _PLAIN_ID = r"^[!#-;=?-\[\]-~]+$"
 _ISO_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 # Beyond this the parser of records keeps an integer's digits.
 _LARGEST_INTEGER = 10**17
+_MAX_PARTIES = 100_000
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,20 +47,18 @@ class Plan:
     rest: list[tuple[str, int]]
 
 
-_DECIDED = [
-    f for f in RAW if f.name not in ("raw_uri", "raw_ordinal", "received_at", "arrival_day")
-]
-
-
-def no_rows() -> pa.Table:
-    """Return no rows, with the columns that a record decides."""
-    return pa.schema(_DECIDED).empty_table()
+_DECIDED = pa.schema(
+    [f for f in RAW if f.name not in ("raw_uri", "raw_ordinal", "received_at", "arrival_day")]
+)
+# No rows, with the columns that a record decides.
+NO_ROWS = _DECIDED.empty_table()
 
 
 class Group:
     """Records of one shape, as columns. What is not plain about a record drops it from `ok`.
 
-    `columns` holds what the records have under each key: decoded JSON, or an array of strings,
+    `hashes` are the digests of the records' bytes, `numbers` those of their lines. `columns` holds
+    what the records have under each key: decoded JSON, or an array of strings,
     integers or booleans.
     """
 
@@ -66,20 +66,20 @@ class Group:
         self,
         arrival: Arrival,
         plan: Plan,
-        lines: list[bytes],
-        numbers: list[int],
+        hashes: pa.Array,
+        numbers: np.ndarray,
         columns: Sequence[Sequence[object] | pa.Array],
     ) -> None:
         self._arrival = arrival
         self._plan = plan
-        self._lines = lines
+        self._hashes = hashes
         self._numbers = numbers
         self._columns = columns
-        self._ok = np.ones(len(lines), bool)
+        self._ok = np.ones(len(numbers), bool)
 
     def rows(self) -> tuple[pa.Table, np.ndarray]:
         """Return the rows of the plain records, and which of the group's records they are."""
-        count = len(self._lines)
+        count = len(self._numbers)
         used = {field: self._strings(place) for field, place in self._plan.used.items()}
         rest = [(key, self._scalars(place)) for key, place in self._plan.rest]
         self._require(pc.match_substring_regex(used["id"], _PLAIN_ID))
@@ -90,7 +90,9 @@ class Group:
         senders = self._parties(used.get("sender"))
         recipients = self._parties(used.get("recipients"))
         sent_at, precision, zone = self._moments(used["time"])
-        thread = self._mapped(used.get("thread"), _token)
+        thread = used.get("thread")
+        if thread is not None:
+            self._require(pc.match_substring_regex(thread, _PLAIN_ID))
         reply_to = self._mapped(
             used.get("reply_to"), _mail_reference if channel == "email" else _token
         )
@@ -100,7 +102,7 @@ class Group:
             conversation = self._threads(thread, accounts)
         else:
             conversation = self._conversations(reply_to, used["id"], between)
-        account = _taken([_first(p) for p in accounts.values], accounts.codes)
+        account = _taken(_firsts(accounts), accounts.codes)
         columns = {
             "message_id": self._message_ids(used["id"], accounts),
             "channel": _constant(channel, count),
@@ -109,7 +111,7 @@ class Group:
             "account": account,
             "provider_message_id": used["id"],
             "conversation_id": conversation,
-            "sender": _taken([_first(p) for p in senders.values], senders.codes),
+            "sender": _taken(_firsts(senders), senders.codes),
             "recipients": _taken(
                 [list(p) for p in recipients.values], recipients.codes, pa.list_(pa.string())
             ),
@@ -130,16 +132,14 @@ class Group:
             "raw_position": pc.binary_join_element_wise(
                 "line", pa.array(self._numbers, pa.int64()).cast(pa.string()), " "
             ),
-            "raw_sha256": pa.array(
-                [hashlib.sha256(line).hexdigest() for line in self._lines], pa.string()
-            ),
+            "raw_sha256": self._hashes,
             "source_metadata": _json_objects(rest, thread, count),
         }
         arrays = [
             columns[f.name] if columns[f.name] is not None else pa.nulls(count, f.type)
             for f in _DECIDED
         ]
-        table = pa.table(arrays, schema=pa.schema(_DECIDED))
+        table = pa.table(arrays, schema=_DECIDED)
         if not self._ok.all():
             table = table.filter(pa.array(self._ok))
         return table, np.flatnonzero(self._ok)
@@ -155,7 +155,7 @@ class Group:
         """Return a column of strings; rows that hold anything else are not plain."""
         values = self._columns[place]
         if isinstance(values, pa.Array) and values.type != pa.string():
-            values = [None] * len(self._lines)
+            values = [None] * len(self._numbers)
         try:
             column = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
         except (pa.ArrowTypeError, pa.ArrowInvalid):
@@ -188,10 +188,10 @@ class Group:
     def _parties(self, values: pa.Array | None) -> _Coded:
         """Return the addresses that each row names; rows that name people too are not plain."""
         if values is None:
-            return _Coded([()], np.zeros(len(self._lines), np.int64))
+            return _Coded([()], np.zeros(len(self._numbers), np.int64))
         coded = _Coded.of(values)
-        region = self._arrival.default_region
-        found = [_people(value, self._arrival.channel, region) for value in coded.values]
+        known = _known_parties(self._arrival.channel, self._arrival.default_region)
+        found = [known[value] for value in coded.values]
         self._ok &= np.asarray([p is not None for p in found], bool)[coded.codes]
         return _Coded([parties or () for parties in found], coded.codes)
 
@@ -229,17 +229,11 @@ class Group:
             json.dumps([channel, _first(account)], separators=(",", ":"))[:-1] + ',"'
             for account in accounts.values
         ]
-        sha256 = hashlib.sha256
-        return pa.array(
-            [
-                sha256(f'{starts[code]}{identifier}"]'.encode()).hexdigest()
-                for code, identifier in zip(accounts.codes.tolist(), ids.to_pylist(), strict=True)
-            ],
-            pa.string(),
-        )
+        keys = pc.binary_join_element_wise(_taken(starts, accounts.codes), ids, '"]', "")
+        return digests.of_texts(keys)
 
     def _directions(self, words: pa.Array | None, between: list[_Coded]) -> pa.Array:
-        count = len(self._lines)
+        count = len(self._numbers)
         stated = _Coded.of(words) if words is not None else _Coded([None], np.zeros(count, int))
         known = [jsonl.direction(word, "", "", ()) for word in stated.values]
         if "unknown" not in known:
@@ -253,21 +247,14 @@ class Group:
 
     def _threads(self, thread: pa.Array, accounts: _Coded) -> pa.Array:
         """`message.conversation_key` of the channel, the account and the stated thread."""
-        self._require(pc.match_substring_regex(thread, _PLAIN_ID))
         # Its JSON array up to the thread's name, once for each account.
         starts = [
             json.dumps([self._arrival.channel, _first(account)], separators=(",", ":"))[:-1]
             + ',["thread:'
             for account in accounts.values
         ]
-        sha256 = hashlib.sha256
-        return pa.array(
-            [
-                sha256(f'{starts[code]}{name}"]]'.encode()).hexdigest()[:32]
-                for code, name in zip(accounts.codes.tolist(), thread.to_pylist(), strict=True)
-            ],
-            pa.string(),
-        )
+        keys = pc.binary_join_element_wise(_taken(starts, accounts.codes), thread, '"]]', "")
+        return digests.of_texts(keys, 32)
 
     def _conversations(
         self, reply_to: pa.Array | None, ids: pa.Array, between: list[_Coded]
@@ -304,13 +291,25 @@ class _Coded:
         return cls(encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64))
 
 
-@lru_cache(maxsize=100_000)
-def _people(value: str, channel: Channel, region: str) -> tuple[str, ...] | None:
-    """Return the addresses that a value names; None where it names people too."""
-    names: dict[str, str] = {}
-    arrival = Arrival(channel, _NO_TIME, ParseOptions(default_region=region))
-    parties = tuple(dict.fromkeys(jsonl.parties(value, arrival, names)))
-    return None if names else parties
+class _Parties(dict[str, tuple[str, ...] | None]):
+    """The addresses that a value names, by value; None where it names people too."""
+
+    def __init__(self, channel: Channel, region: str) -> None:
+        super().__init__()
+        self._arrival = Arrival(channel, _NO_TIME, ParseOptions(default_region=region))
+
+    def __missing__(self, value: str) -> tuple[str, ...] | None:
+        names: dict[str, str] = {}
+        parties = tuple(dict.fromkeys(jsonl.parties(value, self._arrival, names)))
+        if len(self) >= _MAX_PARTIES:
+            self.clear()
+        self[value] = None if names else parties
+        return self[value]
+
+
+@cache
+def _known_parties(channel: Channel, region: str) -> _Parties:
+    return _Parties(channel, region)
 
 
 def _of_each(columns: list[_Coded], work: Callable) -> pa.Array:
@@ -342,6 +341,10 @@ def _first(parties: Sequence[str]) -> str:
     return parties[0] if parties else ""
 
 
+def _firsts(parties: _Coded) -> list[str]:
+    return [found[0] if found else "" for found in parties.values]
+
+
 def _token(value: str) -> str | None:
     return value.strip() or None
 
@@ -356,18 +359,23 @@ def _bounded(at: pa.Array) -> bool:
     return first is None or (first >= EARLIEST and last < LATEST)
 
 
+def _member(key: str, values: pa.Array) -> pa.Array:
+    """Return `"key":value,` for each value, nothing for a null."""
+    name = json.dumps(key, ensure_ascii=False)
+    coded = values.dictionary_encode()
+    members = [f"{name}:{orjson.dumps(v).decode()}," for v in coded.dictionary.to_pylist()]
+    return pc.fill_null(pa.array(members, pa.string()).take(coded.indices), "")
+
+
 def _json_objects(
     rest: list[tuple[str, pa.Array]], thread: pa.Array | None, count: int
 ) -> pa.Array:
     """Return each row's other values as a JSON object with sorted keys; nulls are left out."""
+    members = [_member(key, values) for key, values in rest]
     if thread is not None:
-        rest = sorted([*rest, ("conversation_id", thread)], key=lambda item: item[0])
-    members = []
-    for key, values in rest:
-        coded = values.dictionary_encode()
-        prefix = json.dumps(key, ensure_ascii=False)
-        written = [f"{prefix}:{orjson.dumps(v).decode()}," for v in coded.dictionary.to_pylist()]
-        members.append(pc.fill_null(pa.array(written, pa.string()).take(coded.indices), ""))
+        # Nearly every value is another one, and their characters need no escapes.
+        member = pc.binary_join_element_wise('"conversation_id":"', thread, '",', "")
+        members.insert(bisect([key for key, _ in rest], "conversation_id"), member)
     if not members:
         return _constant("{}", count)
     # (Joining with `null_handling="skip"` loses rows whose members are all null, in Arrow 25.)

@@ -20,8 +20,9 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from pax_assets.jobs import digests
 from pax_assets.jobs.line_template import Block, Template
-from pax_assets.jobs.plain_columns import Group, Plan, no_rows
+from pax_assets.jobs.plain_columns import NO_ROWS, Group, Plan
 from pax_assets.messages import jsonl
 from pax_assets.messages.arrival import MAX_QUARANTINE_BYTES, MAX_RECORD_BYTES, Arrival
 from pax_assets.messages.json_records import is_provider_shape
@@ -75,7 +76,7 @@ def chunks(stream: BinaryIO, arrival: Arrival) -> Iterator[Chunk]:
         rest += data
         if len(rest) > MAX_RECORD_BYTES:
             line, rest = _passed_over(number, rest, stream)
-            yield Chunk(1, no_rows(), np.empty(0, np.int64), [(0, line)])
+            yield Chunk(1, NO_ROWS, np.empty(0, np.int64), [(0, line)])
             number += 1
     if rest:
         reader = reader or _Reader(arrival, b"")
@@ -136,11 +137,11 @@ class _Reader:
 
     def chunk(self, number: int, block: Block) -> Chunk:
         """Read the lines of a block, the first of which has this number."""
-        parts, read = [no_rows()], np.empty(0, np.int64)
+        parts, read = [NO_ROWS], np.empty(0, np.int64)
         if self._template is not None and self._plan is not None:
             fitting, columns = self._template.read(block)
-            found = [block.line(place) for place in fitting.tolist()]
-            group = Group(self._arrival, self._plan, found, (fitting + number).tolist(), columns)
+            hashes = digests.of_slices(block.data, block.starts[fitting], block.ends[fitting])
+            group = Group(self._arrival, self._plan, hashes, fitting + number, columns)
             rows, chosen = group.rows()
             parts.append(rows)
             read = fitting[chosen]
@@ -156,9 +157,9 @@ class _Reader:
         kept[list(lines)] = True
         rank = np.cumsum(kept) - 1
         for plan, places, values in self._groups(lines):
-            found = [lines[place] for place in places]
+            hashes = digests.of_each(lines[place] for place in places)
             columns = list(zip(*values, strict=True))
-            group = Group(self._arrival, plan, found, [number + p for p in places], columns)
+            group = Group(self._arrival, plan, hashes, np.asarray(places) + number, columns)
             rows, chosen = group.rows()
             parts.append(rows)
             read = np.concatenate([read, np.asarray(places, np.int64)[chosen]])

@@ -70,8 +70,37 @@ def run_program(
     """
     given = without_pipes_options(sys.argv[1:] if arguments is None else arguments)
     with _listener() as report:
-        engine = Engine(lambda: job_session(name, given), is_cluster=_on_cluster())
+        engine = Engine(lambda: _session(name, given), is_cluster=_on_cluster())
         report(asdict(run(engine, given)))
+
+
+def started_by_dagster() -> bool:
+    """Whether Dagster, and no person, started this program."""
+    return _pipes() is not None
+
+
+def _session(name: str, given: Sequence[str]) -> SparkSession:
+    """The session that this program was started with; that of `PAX_SPARK` if with none."""
+    if _has_session():
+        return job_session(name, given)
+    # The same engine as for an asset in process, and no JVM unless it is asked for.
+    from pax_assets.compute.spark import spark_session
+
+    spark = spark_session(os.environ.get("PAX_SPARK", "").strip())
+    if any("s3://" in address for address in given):
+        require_s3(spark)
+    return spark
+
+
+def _has_session() -> bool:
+    """Whether `spark-submit`, a notebook or a service's own script brings a session."""
+    if any(name in os.environ for name in ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE")):
+        return True
+    if "pyspark" not in sys.modules:
+        return False
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() is not None
 
 
 def job_session(name: str, addresses: Sequence[str] = ()) -> SparkSession:

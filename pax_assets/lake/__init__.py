@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pax_assets.jobs.erasure import erase
     from pax_assets.lake.content import content_hash
-    from pax_assets.lake.tables import read
+    from pax_assets.lake.reading import read
 
 __all__ = ["content_hash", "erase", "read"]
 
@@ -19,7 +19,7 @@ __all__ = ["content_hash", "erase", "read"]
 def __getattr__(name: str) -> object:
     # Dagster loads `lake.artifacts` with the definitions; Arrow and Delta can wait for a run.
     if name == "read":
-        from pax_assets.lake.tables import read
+        from pax_assets.lake.reading import read
 
         return read
     if name == "content_hash":

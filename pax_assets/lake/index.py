@@ -29,7 +29,6 @@ from deltalake import DeltaTable
 from pax_assets.lake import commit, ledger, tables
 from pax_assets.lake.keys import Keys, high_halves, sorted_distinct
 from pax_assets.lake.schemas import MESSAGE_KEYS
-from pax_assets.messages.message import CHANNELS
 
 TABLE = "message_keys"
 # The first in this order wins.
@@ -182,26 +181,21 @@ def _read_file(lake: str, path: str) -> pa.Table:
         return pq.ParquetFile(stream).read().cast(_PLACED)
 
 
-def repeated(lake: str, ids: pa.ChunkedArray, channels: Sequence[str] = CHANNELS) -> pa.Table:
-    """Return all occurrences of those of `ids` that occur more than once in the lake.
+def repeated(lake: str, channel: str, ids: pa.ChunkedArray) -> pa.Table:
+    """Return all occurrences of those of a channel's `ids` that occur more than once in the lake.
 
-    `channels` are those that the ids are of. Columns: `key`, `key_low`, `arrival_day`, `raw_uri`,
+    Columns: `key`, `key_low`, `arrival_day`, `raw_uri`,
     `raw_ordinal`, and `place`, which is 1 for the record that is the message and counts on
     through its duplicates. Bring the index up to date first (`catch_up`). Reads eight bytes for
-    each record of the channels' history, and the surroundings of the rows that it returns.
+    each record of the channel's history, and the surroundings of the rows that it returns.
     """
     snapshot = tables.open_table(lake, TABLE)
     wanted = sorted_distinct(high_halves(ids))
     if snapshot is None or not len(wanted):
         return _ranked(_PLACED.empty_table())
-    paths = [
-        path
-        for channel in channels
-        for path in commit.partition_files(snapshot, {"channel": channel})
-    ]
     counts = np.zeros(len(wanted), np.int64)
     hits: list[tuple[str, np.ndarray, np.ndarray]] = []
-    for path in paths:
+    for path in commit.partition_files(snapshot, {"channel": channel}):
         at, which = _hits(lake, path, wanted)
         counts += np.bincount(which, minlength=len(wanted))
         hits.append((path, at, which))

@@ -20,6 +20,8 @@ _NAMED = re.compile(r"\"?([^\"<>,;:()@\\]*?)\"?\s*<\s*([^\s<>,;()\"]+@[^\s<>,;()
 _ANYWHERE = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w.-]{1,255}")
 # The standard library's address parser is slow on long input; beyond this a regex must do.
 _MAX_PARSED = 64 * 1024
+# A longer list is neither one mailbox nor worth remembering.
+_MAX_SHORT = 1000
 
 
 @lru_cache(maxsize=65536)
@@ -70,12 +72,21 @@ def mailboxes(raw: str) -> list[tuple[str, str]]:
     Groups without members (`undisclosed-recipients:;`) give nothing.
     """
     text = raw.strip()
-    short = len(text) < 1000
-    if short and _BARE.fullmatch(text):
-        return [("", text.lower())]
-    named = _NAMED.fullmatch(text) if short else None
+    return list(_short_list(text)) if len(text) < _MAX_SHORT else _address_list(text)
+
+
+@lru_cache(maxsize=16384)
+def _short_list(text: str) -> tuple[tuple[str, str], ...]:
+    """Do the same for a list of usual length: of ten in a mailbox nine were there before."""
+    if _BARE.fullmatch(text):
+        return (("", text.lower()),)
+    named = _NAMED.fullmatch(text)
     if named:
-        return [(decode_words(named[1]).strip(), named[2].lower())]
+        return ((decode_words(named[1]).strip(), named[2].lower()),)
+    return tuple(_address_list(text))
+
+
+def _address_list(text: str) -> list[tuple[str, str]]:
     pairs = _parsed(text)
     found = [
         (decode_words(name).strip(), address.strip().lower())

@@ -62,6 +62,9 @@ _DECODER = json.JSONDecoder(strict=False, parse_int=_integer, parse_constant=str
 # Every attempt may read to the end of the object, so their number is bounded.
 _MAX_RESTARTS = 1000
 _SPACE = b" \t\r\n"
+_SPACES = _SPACE.decode()
+# What a value that is no object, list or string may have been before it was cut off.
+_LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _SPACE_RUN = re.compile(r"[ \t\r\n]*")
 _DOCUMENT_LINE = re.compile(rb"^[ \t]*\{", re.MULTILINE)
 _OBJECT_LINE = re.compile(rb"^\{.*", re.MULTILINE)
@@ -238,6 +241,8 @@ def _decode_at(text: str, at: int) -> tuple[object, int]:
     try:
         value, end = _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
+        if error.pos == at:
+            _require_a_beginning(text[at:].rstrip(_SPACES))
         cut = error.msg.startswith("Unterminated") or text.rstrip()[-1:] not in ("}", "]")
         if cut:
             raise _NotJsonError(
@@ -258,6 +263,24 @@ def _decode_at(text: str, at: int) -> tuple[object, int]:
             "json_invalid", f"not a JSON document: {type(error).__name__}"
         ) from None
     return value, end
+
+
+def _require_a_beginning(text: str) -> None:
+    """Raise `_NotJsonError` for what was never cut off, because no JSON document begins there."""
+    if text and not text.strip("\0"):
+        raise _NotJsonError(
+            "nul_bytes",
+            f"{len(text)} NUL bytes and nothing else: room that was made for records and never "
+            "written to, as after a crash or on a full disk; send the records again if any are "
+            "missing",
+        )
+    if text[:1] in ("{", "[", '"') or any(value.startswith(text) for value in _LITERALS):
+        return
+    before = "" if text[:1] != "\0" else " (NUL bytes come first)"
+    raise _NotJsonError(
+        "json_invalid",
+        f"text that is no JSON document{before}: write one document a line, and nothing beside it",
+    )
 
 
 def sha256_source(document: JsonDocument, value: object) -> bytes:

@@ -76,6 +76,8 @@ _DIRECTIONS: dict[str, Direction] = {
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[\s.-]+")
 _SPLIT = re.compile(r"[,;]")
+# A number in the spelling that all get.
+_E164 = re.compile(r"\+[0-9]{7,15}")
 _MAX_KEY = 64
 
 Ordinals = dict[str, int]
@@ -220,6 +222,8 @@ def parties(value: object, arrival: Arrival, names: dict[str, str]) -> list[str]
         pairs = mailboxes(text)
         names.update({address: name for name, address in pairs if name})
         return [address for _, address in pairs]
+    if _E164.fullmatch(text):
+        return [text]
     spelled = [part.strip() for part in _SPLIT.split(text) if part.strip()]
     if arrival.channel == "whatsapp":
         return [whatsapp_number(part) for part in spelled]

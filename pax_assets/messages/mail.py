@@ -18,15 +18,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from email import message_from_bytes
-from email.message import Message as MimeMail
 
 from pax_assets.messages.addresses import mailboxes
 from pax_assets.messages.arrival import MAX_RECORD_BYTES, Arrival, UnusableError
 from pax_assets.messages.encoded_words import decode_words, unfold
-from pax_assets.messages.mail_body import MailBody
 from pax_assets.messages.mail_quotes import MAX_SCANNED, MAX_SPANS, quote_spans
-from pax_assets.messages.mail_source import blank_line, has_too_many_parts, mail_start, repaired
+from pax_assets.messages.mail_source import mail_start
+from pax_assets.messages.mail_structure import Headers, parsed
 from pax_assets.messages.message import (
     Direction,
     Message,
@@ -38,15 +36,12 @@ from pax_assets.messages.timestamps import Moment, read_rfc2822
 
 PROVIDER = "rfc5322"
 
-_HEADER = re.compile(r"([!-9;-~]+):[ \t]*(.*(?:\n[ \t].*)*)\n")
 _ID = re.compile(r"<([^<>]{1,998})>")
 _REPLY_PREFIX = re.compile(r"\A(?i:\s*(?:re|fw|fwd|aw|wg|sv|vs|antw)\s*(?:\[\d+\])?\s*:)+\s*")
 _ENVELOPE = re.compile(r"From (\S+)\s+(?:[A-Za-z]{3}\s+)?(.*)")
 _DELIVERY = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to")
 # Long threads: the root and the latest ids say enough.
 _MAX_REFERENCES = 50
-
-Headers = dict[str, list[str]]
 
 
 def records(data: bytes, arrival: Arrival) -> Iterator[Record]:
@@ -76,12 +71,11 @@ def message(
         raise UnusableError(
             "not_mail", "no mail header in the object; land mail as it left the mail server (.eml)"
         )
-    mail, body, defects = _parsed(data[start:])
+    headers, envelope, body, defects = parsed(data[start:])
     if start and data[:start].strip():
         defects.append("leading_junk")
-    headers = _headers(mail)
-    moment, date_source = _sent(headers, mail.get_unixfrom(), arrival)
-    people = _People(headers, mail.get_unixfrom())
+    moment, date_source = _sent(headers, envelope, arrival)
+    people = _People(headers, envelope)
     subject = decode_words(unfold(headers["subject"][0])) if "subject" in headers else None
     references = _ids(headers, "references")
     parents = _ids(headers, "in-reply-to")
@@ -136,73 +130,6 @@ def message(
 def thread_key(root: str) -> str:
     """Return the conversation of the mail thread that began with Message-ID `root`; 32 hex."""
     return conversation_key("email", "", [root])
-
-
-def _parsed(source: bytes) -> tuple[MimeMail, MailBody, list[str]]:
-    if has_too_many_parts(source):
-        # More boundaries than any honest mail: the parser would take minutes.
-        return _flat(source, "mime_too_many_parts")
-    try:
-        mail = _single_part(source)
-        if mail is not None:
-            body = MailBody(mail)
-            return mail, body, sorted(set(body.defects))
-        mail = message_from_bytes(source)
-        if any(type(item).__name__ == "MissingHeaderBodySeparatorDefect" for item in mail.defects):
-            mail = message_from_bytes(repaired(source))
-        body = MailBody(mail)
-    except RecursionError:
-        return _flat(source, "mime_too_deep")
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        # A defect of the standard library's parser on hostile structure: the text still counts.
-        return _flat(source, f"unparsed_structure: {type(error).__name__}")
-    defects = [type(item).__name__ for item in mail.defects] + body.defects
-    return mail, body, sorted(set(defects))
-
-
-def _single_part(source: bytes) -> MimeMail | None:
-    """Return a mail whose headers are well-formed and whose body is one part; else None.
-
-    Most mail is, and the standard library's parser spends most of its time on looking for what
-    such a mail does not have: defects, and boundaries in every line. What comes out is the same.
-    """
-    below = blank_line(source)[1]
-    head = source[:below].decode("ascii", "surrogateescape").replace("\r\n", "\n")
-    if "\r" in head or not head.endswith("\n\n"):
-        return None
-    mail = MimeMail()
-    at = 0
-    if head.startswith("From "):
-        at = head.index("\n") + 1
-        mail.set_unixfrom(head[: at - 1])
-    while header := _HEADER.match(head, at):
-        mail.set_raw(header[1], header[2])
-        at = header.end()
-    if at != len(head) - 1 or mail.get_content_maintype() in ("multipart", "message"):
-        return None
-    mail.set_payload(source[below:].decode("ascii", "surrogateescape"))
-    return mail
-
-
-def _flat(source: bytes, defect: str) -> tuple[MimeMail, MailBody, list[str]]:
-    """Read headers, and everything below them as one plain text."""
-    head, _, rest = source.replace(b"\r\n", b"\n").partition(b"\n\n")
-    mail = message_from_bytes(_STRUCTURE.sub(b"", head + b"\n") + b"\n" + rest)
-    return mail, MailBody(mail), [defect]
-
-
-_STRUCTURE = re.compile(
-    rb"^(?:content-type|content-transfer-encoding|mime-version)[ \t]*:.*\n(?:[ \t].*\n)*",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def _headers(mail: MimeMail) -> Headers:
-    headers: Headers = {}
-    # `raw_items` alone gives the values as they were: `items` decodes 8-bit ones lossily.
-    for name, value in mail.raw_items():
-        headers.setdefault(name.lower(), []).append(str(value))
-    return headers
 
 
 def _first(headers: Headers, name: str) -> str | None:

@@ -51,6 +51,7 @@ _RULE_LINE = re.compile(r"[-_=*~]{10,}(?:[^\w]{0,3}|[ \w!.]{1,40}[-_=*~]{5,}[^\w
 _DASHED_NAME = re.compile(r"[-–—]{1,2}[A-ZÀ-ÖØ-Þ]\w*(?: |\Z)")
 _LABEL = re.compile(r"[*_ ]{0,3}(\w[\w '’.-]{0,24}?)[*_ ]{0,3}[:：]")
 _SEPARATOR = re.compile(r"[ofF]")
+_UNDECIDED = re.compile(r"[mc]")
 _QUOTE_RUN = re.compile(r">(?:[> ]*>)?")
 _OWN_RUN = re.compile(r"[^>as]+")
 _SAME_RUN = re.compile(r"a+|s(?:[s ]*s)?")
@@ -73,7 +74,15 @@ def quote_spans(text: str, marked: Sequence[Span] = ()) -> list[Span]:
     Never raises; linear in the text, of which `MAX_SCANNED` code points are read.
     """
     lines = text[:MAX_SCANNED].split("\n")
-    classes = [_class_of(line.strip()) for line in lines]
+    # Nearly every line is blank or plain: to call a function for each takes longer than all else.
+    classes = [
+        _BLANK
+        if not bare
+        else _TEXT
+        if bare[0].isalnum() and ":" not in bare and ">" not in bare and "：" not in bare
+        else _class_of(bare)
+        for bare in map(str.strip, lines)
+    ]
     scan = _Scan(lines, classes)
     scan.take_over(marked)
     scan.find_attributions()
@@ -81,15 +90,9 @@ def quote_spans(text: str, marked: Sequence[Span] = ()) -> list[Span]:
 
 
 def _class_of(text: str) -> str:
-    """Return the class of a line without the white space around it."""
-    if not text:
-        return _BLANK
+    """Return the class of a line, without the white space around it, that may be a special one."""
     first = text[0]
-    if first.isalnum():
-        # Nearly every line; all that follows is for the others.
-        if ":" not in text and ">" not in text and "：" not in text:
-            return _TEXT
-    elif first == ">":
+    if first == ">":
         return _MANGLED if text.startswith(">From ") else _QUOTED
     if len(text) > _MAX_PHRASE:
         return _TEXT
@@ -130,15 +133,15 @@ def _is_attribution(text: str, followed: bool) -> bool:
     """
     if len(text) > _MAX_PHRASE:
         return False
-    verb = phrases.WROTE.search(text)
-    address = phrases.ADDRESS.search(text)
+    # The quick tests come first: most lines that end with a colon are prose.
+    address = "@" in text and phrases.ADDRESS.search(text)
     if followed:
         dated = phrases.OPENS.match(text) and phrases.DATE.search(text)
-        return bool(
-            verb or address or dated or phrases.LEAD.match(text) or phrases.NAME.match(text)
-        )
-    named = verb or text[-2:-1] == ">"
-    return bool(named and address and phrases.DATE.search(text))
+        named = address or dated or phrases.LEAD.match(text) or phrases.NAME.match(text)
+        return bool(named or phrases.WROTE.search(text))
+    if not address or not phrases.DATE.search(text):
+        return False
+    return text[-2:-1] == ">" or bool(phrases.WROTE.search(text))
 
 
 def _closes(text: str, followed: bool) -> bool:
@@ -173,7 +176,8 @@ class _Scan:
 
     def __init__(self, lines: list[str], classes: list[str]) -> None:
         self._lines, self._classes = lines, classes
-        self._starts = list(accumulate([len(line) + 1 for line in lines], initial=0))
+        # One more for the line break: adding it to a line's length without a loop in Python.
+        self._starts = list(accumulate(map((1).__add__, map(len, lines)), initial=0))
 
     def take_over(self, marked: Sequence[Span]) -> None:
         """Give whole lines inside the marked parts the class that the HTML gave them."""
@@ -188,11 +192,13 @@ class _Scan:
     def find_attributions(self) -> None:
         """Mark the lines that say who wrote what is quoted below them."""
         classes = self._classes
-        for number, name in enumerate(classes):
-            if name == _MANGLED:
+        # What is found changes only the classes of lines above, and of others below.
+        for found in _UNDECIDED.finditer("".join(classes)):
+            number = found.start()
+            if found[0] == _MANGLED:
                 beside = classes[max(0, number - 1) : number + 2]
                 classes[number] = _QUOTED if _QUOTED in beside else _TEXT
-            elif name == _COLON:
+            else:
                 first = self._attribution_start(number)
                 if first is not None:
                     classes[first : number + 1] = [_ATTRIBUTION] * (number + 1 - first)

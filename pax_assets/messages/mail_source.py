@@ -66,6 +66,8 @@ def _next_line(data: bytes, at: int) -> int:
 
 def _has_header(data: bytes, at: int) -> bool:
     """Say whether a header block with a header that mail knows begins at `at`."""
+    if KNOWN_LINE.match(data, at):
+        return True
     if not HEADER_LINE.match(data, at):
         return False
     return bool(_KNOWN_ANYWHERE.search(b"\n" + data[at : blank_line(data, at)[0]]))

@@ -8,8 +8,7 @@ format again, and each would learn it slightly differently.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from json.encoder import encode_basestring_ascii
@@ -30,8 +29,7 @@ def message_id(channel: str, account: str, provider_message_id: str) -> str:
     array (rather than a joined string) keeps `["a", "b|c"]` and `["a|b", "c"]` apart. Lone
     surrogates, which hostile JSON can carry, are kept distinct by their escape sequence.
     """
-    key = json.dumps([channel, account, provider_message_id], separators=(",", ":"))
-    return hashlib.sha256(key.encode("ascii")).hexdigest()
+    return _digest(_array([channel, account, provider_message_id]))
 
 
 def derived_provider_id(
@@ -42,9 +40,17 @@ def derived_provider_id(
     `ordinal` counts messages that are otherwise equal, from 0, in the order of the object, so
     that two "ok" in one minute stay two messages.
     """
-    # What `json.dumps` gives for the array, in a quarter of its time.
-    parts = ",".join(map(encode_basestring_ascii, (conversation, local_time, sender, text)))
-    return "derived:" + hashlib.sha256(f"[{parts},{ordinal}]".encode("ascii")).hexdigest()
+    strings = _array([conversation, local_time, sender, text])
+    return "derived:" + _digest(f"{strings[:-1]},{ordinal}]")
+
+
+def _array(strings: Iterable[str]) -> str:
+    """Return what `json.dumps` gives for a list of strings, in a quarter of its time."""
+    return f"[{','.join(map(encode_basestring_ascii, strings))}]"
+
+
+def _digest(ascii_text: str) -> str:
+    return hashlib.sha256(ascii_text.encode("ascii")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +146,5 @@ def conversation_key(channel: str, account: str, parties: Sequence[str]) -> str:
 
     Used where the provider names no thread: SMS and WhatsApp. 32 hex digits.
     """
-    key = json.dumps([channel, account, sorted(set(parties))], separators=(",", ":"))
-    return hashlib.sha256(key.encode("ascii")).hexdigest()[:32]
+    about = _array([channel, account])
+    return _digest(f"{about[:-1]},{_array(sorted(set(parties)))}]")[:32]

@@ -30,6 +30,14 @@ _ISO = re.compile(
     r"[ ]*(Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
     re.IGNORECASE,
 )
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+# `Thu, 24 Aug 2023 05:01:45 +0000 (UTC)`; "-0000" says that the zone is unknown.
+_USUAL_RFC2822 = re.compile(
+    rf"(?:[A-Z][a-z]{{2}}, +)?([0-9]{{1,2}}) +({'|'.join(_MONTHS)}) +([12][0-9]{{3}})"
+    r" +([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r" +(?!-0000)([+-])([01][0-9]|2[0-3])([0-5][0-9])(?: .*)?"
+)
+_MONTH_NUMBER = {name: number for number, name in enumerate(_MONTHS, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,31 @@ def read_rfc2822(text: str) -> Moment | None:
     """Read a mail date such as `Thu, 24 Aug 2023 05:01:45 +0000`; `None` where it is none."""
     if len(text) > 200:
         return None
+    usual = _USUAL_RFC2822.fullmatch(text)
     try:
-        at = parsedate_to_datetime(text)
+        # The standard library takes five times as long, for it expects anything.
+        at = _from_usual(usual) if usual else parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     # `-0000`, no zone and a zone that nobody knows give a naive time.
     if at.tzinfo is None:
         return _bounded(at.replace(tzinfo=UTC), "second", "UTC")
     return _bounded(at, "second", None)
+
+
+def _from_usual(found: re.Match[str]) -> datetime:
+    day, month, year, hour, minute, second, sign, hours, minutes = found.groups()
+    ahead = timedelta(hours=int(hours), minutes=int(minutes))
+    at = datetime(
+        int(year),
+        _MONTH_NUMBER[month],
+        int(day),
+        int(hour),
+        int(minute),
+        int(second),
+        tzinfo=UTC,
+    )
+    return at - ahead if sign == "+" else at + ahead
 
 
 def _bounded(at: datetime, precision: Precision, zone_assumed: str | None) -> Moment | None:

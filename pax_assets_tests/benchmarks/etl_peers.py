@@ -46,10 +46,11 @@ def pax(landing: str, out: str, engine: str = "") -> None:
 
     # As in a run of Dagster, the channels do not wait for one another, nor they for the engine.
     with ThreadPoolExecutor(4) as pool:
-        session = pool.submit(spark_session, engine)
         now = datetime.now(UTC)
-        for taken in [pool.submit(ingest, out, landing, c, DAY, now, 2) for c in CHANNELS]:
-            taken.result()
+        taken = [pool.submit(ingest, out, landing, c, DAY, now, 2) for c in CHANNELS]
+        session = pool.submit(spark_session, engine)
+        for channel in taken:
+            channel.result()
         build_messages(session.result(), out, DAY)
 
 
@@ -174,7 +175,7 @@ def ids(peer: str, out: str) -> set[str]:
     else:
         from deltalake import DeltaTable
 
-        rows = DeltaTable(out).to_pyarrow_table(["message_id"])
+        rows = DeltaTable(out).to_pyarrow_table(columns=["message_id"])
     listed = rows["message_id"].to_pylist()
     if len(listed) != len(set(listed)):
         raise SystemExit(f"{peer} wrote an id twice")

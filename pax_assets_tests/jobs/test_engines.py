@@ -5,32 +5,43 @@ The JVM runs in a process of its own: pyspark refuses a JVM beside Spark Connect
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pax_assets.jobs.conversations import update_conversations
-from pax_assets.jobs.features import build_messages
+from pax_assets.jobs import conversations, features, message_features, participants
 from pax_assets.jobs.identity_evidence import update_identities
 from pax_assets.jobs.ingest import ingest
-from pax_assets.jobs.message_features import build_features
-from pax_assets.jobs.participants import update_participants
+from pax_assets.jobs.program import Engine
+from pax_assets.lake import read
 from pax_assets_tests.conftest import PROJECT
-from pax_assets_tests.landing_objects import DAYS, NOW, hashes, land, line, reaction_payload
+from pax_assets_tests.landing_objects import (
+    DAYS,
+    NOW,
+    TABLES,
+    hashes,
+    land,
+    line,
+    reaction_payload,
+)
 
 
 def run_jobs(spark, lake: str, landing: str) -> None:
-    """Take two days, the later one first, through all jobs."""
+    """Take two days, the later one first, through all jobs; the second is added to the first."""
+    engine = Engine(lambda: spark, is_cluster=False)
     for day in (DAYS[1], DAYS[0]):
         for channel in ("sms", "whatsapp"):
             ingest(lake, landing, channel, day, NOW)
-        build_messages(spark, lake, day)
-        build_features(lake, day, spark=spark)
-    update_conversations(spark, lake)
-    update_identities(lake, landing)
-    update_participants(spark, lake)
+        features.run(engine, [f"--lake={lake}", f"--day={day}"])
+        message_features.run(engine, [f"--lake={lake}", f"--day={day}", "--describe=spark"])
+        update_identities(lake, landing)
+        threads = conversations.run(engine, [f"--lake={lake}"])
+        people = participants.run(engine, [f"--lake={lake}"])
+    assert not threads.complete
+    assert not people.complete
 
 
 JVM_RUN = """
@@ -61,6 +72,8 @@ def test_a_jvm_makes_the_same_tables_as_the_embedded_engine(spark, tmp_path):
     land(landing, f"sms/{DAYS[0]}/a.jsonl", [*odd, line("twice", "first")])
     land(landing, f"sms/{DAYS[1]}/a.jsonl", [line("twice", "second"), line("b")])
     land(landing, f"whatsapp/{DAYS[0]}/a.json", [reaction_payload("wamid.1")])
+    one = {"identities": ["+15550100001", "+15550100003"]}
+    land(landing, "identities/crm.jsonl", [json.dumps(one)])
     lakes = {engine: str(tmp_path / engine) for engine in ("embedded", "jvm")}
     run_jobs(spark, lakes["embedded"], str(landing))
     done = subprocess.run(
@@ -73,4 +86,5 @@ def test_a_jvm_makes_the_same_tables_as_the_embedded_engine(spark, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert hashes(lakes["jvm"]) == hashes(lakes["embedded"])
+    assert all(read(lakes["jvm"], name).num_rows for name in TABLES if name != "raw_email")
     assert not list(Path(lakes["jvm"]).rglob("_SUCCESS"))

@@ -18,6 +18,7 @@ from pax_assets.jobs import feature_state, message_features
 from pax_assets.jobs.identity import participant_id
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.point_in_time import rounded_seconds
+from pax_assets.jobs.program import Engine
 from pax_assets.jobs.replay import FEATURES
 from pax_assets.lake import commit, content_hash, read
 from pax_assets.lake.schemas import MESSAGES, SCHEMAS
@@ -259,6 +260,25 @@ def test_the_engine_says_the_same(lake, spark):
     put(lake, DAYS[0], [message(f"m{n}", at(9, n), ADA, [BOB]) for n in range(5)])
     assert build_features(lake, DAYS[0], spark=spark).changed
     assert not build_features(lake, DAYS[0]).changed
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_cluster", "opened"),
+    [
+        ([], False, 0),
+        ([], True, 1),
+        (["--describe=spark"], False, 1),
+        (["--describe=here"], True, 0),
+    ],
+)
+def test_the_job_opens_an_engine_only_where_it_reads_texts_in_it(
+    lake, spark, asked, is_cluster, opened
+):
+    put(lake, DAYS[0], [message("a", at(9), ADA, [BOB])])
+    sessions = []
+    engine = Engine(lambda: sessions.append(spark) or spark, is_cluster=is_cluster)
+    report = message_features.run(engine, [f"--lake={lake}", f"--day={DAYS[0]}", *asked])
+    assert (report.rows, len(sessions)) == (1, opened)
 
 
 def test_days_that_are_built_at_once_wait_for_each_other(lake):

@@ -1,6 +1,7 @@
 """A job file as a program: who gets its report, and what a session lacks is said in time."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,6 +31,55 @@ def test_a_job_that_asks_for_no_session_starts_none(monkeypatch) -> None:
     engines = []
     program.run_program("test", lambda engine, _: Report(engines.append(engine) or 0), [])
     assert not engines[0].is_cluster
+
+
+@pytest.mark.parametrize(
+    ("variables", "opened"),
+    [
+        ({}, "PAX_SPARK="),
+        ({"PAX_SPARK": ""}, "PAX_SPARK="),
+        ({"PAX_SPARK": "local[2]"}, "PAX_SPARK=local[2]"),
+        ({"PYSPARK_GATEWAY_PORT": "1", "PAX_SPARK": "local[2]"}, "the one it was started with"),
+        ({"SPARK_REMOTE": "sc://there"}, "the one it was started with"),
+    ],
+)
+def test_by_hand_a_program_takes_the_engine_of_the_setting(monkeypatch, variables, opened) -> None:
+    for name in ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "PAX_SPARK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    # Other tests of this process may have opened one.
+    monkeypatch.delitem(sys.modules, "pyspark", raising=False)
+    monkeypatch.setattr(program, "job_session", lambda *_: "the one it was started with")
+    monkeypatch.setattr("pax_assets.compute.spark.spark_session", lambda s: f"PAX_SPARK={s}")
+    monkeypatch.setattr(program, "_on_cluster", lambda: False)
+    seen = []
+    program.run_program("test", lambda engine, _: Report(seen.append(engine.session) or 0), [])
+    assert seen == [opened]
+
+
+def test_every_step_to_messages_runs_by_hand_without_java(lake, tmp_path) -> None:
+    land(tmp_path / "in", f"sms/{DAYS[0]}/a.jsonl", [line("a"), line("b")])
+    dropped = ("SPARK_", "PYSPARK_", "PAX_", "JAVA_HOME")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    # Neither Java nor anything else that this Python has not brought.
+    kept["PATH"] = str(PROJECT / ".venv" / "bin")
+
+    def by_hand(job: str, *arguments: str) -> dict:
+        done = subprocess.run(
+            [sys.executable, "-m", f"pax_assets.jobs.{job}", f"--lake={lake}", *arguments],
+            cwd=PROJECT,
+            env=kept,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    by_hand("ingest", f"--landing={tmp_path / 'in'}", "--channel=sms", f"--day={DAYS[0]}")
+    assert by_hand("features", f"--day={DAYS[0]}")["rows"] == 2
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_repeated_ids_and_their_order_are_those_of_a_full_search(arrivals, asked
                 everything[full(short)].append((day, f"o{number}", ordinal))
         index.catch_up(lake, "sms")
         wanted = [full(short) for short in sorted(asked)]
-        found = index.repeated(lake, pa.chunked_array([wanted], pa.string()))
+        found = index.repeated(lake, "sms", pa.chunked_array([wanted], pa.string()))
         got = sorted(
             (r["key"], r["key_low"], r["place"], (r["arrival_day"], r["raw_uri"], r["raw_ordinal"]))
             for r in found.to_pylist()

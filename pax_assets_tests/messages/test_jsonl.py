@@ -113,7 +113,10 @@ def test_without_a_readable_time_the_arrival_counts(time, one) -> None:
         ("{", "json_truncated"),
         ('{"message_id": "m2"] }', "json_invalid"),
         ('{"message_id": "m2" "text": "x"}', "json_invalid"),
-        ("garbage", "json_truncated"),
+        ("garbage", "json_invalid"),
+        ("true story", "json_invalid"),
+        ("tru", "json_truncated"),
+        ("-", "json_truncated"),
         ("17", "not_an_object"),
         ('"text"', "not_an_object"),
         ("null", "not_an_object"),
@@ -123,7 +126,8 @@ def test_without_a_readable_time_the_arrival_counts(time, one) -> None:
         ('{"message_id": "m2", "text": ["a"]}', "text_not_text"),
         ('{"message_id": "m2", "text": true}', "text_not_text"),
         (b'{"message_id": "m2", "text": "caf\xe9"}', "invalid_utf8"),
-        (b"\x00\x00\x00\x00", "json_truncated"),
+        (b"\x00\x00\x00\x00", "nul_bytes"),
+        (b"\x00\x00" + json.dumps(LINE).encode(), "json_invalid"),
         ('{"text": "x", "a": ' + "[" * 200 + "]" * 200 + "}", "json_too_deep"),
         ('{"text": "x", "a": ' + "[" * 5000 + "]" * 5000 + "}", "json_too_deep"),
     ],
@@ -140,6 +144,25 @@ def test_a_bad_line_is_quarantined_alone_with_its_number(line, code, place) -> N
     assert isinstance(broken, Quarantined)
     assert (broken.code, broken.position) == (code, f"line {place + 1}")
     assert broken.payload == bad
+
+
+@pytest.mark.parametrize(
+    ("rest", "code", "said"),
+    [
+        (b" and words after it", "json_invalid", "text that is no JSON document"),
+        (b" and a brace after it}", "json_invalid", "text that is no JSON document"),
+        (b",", "json_invalid", "text that is no JSON document"),
+        (b"\x00\x00\x00", "nul_bytes", "3 NUL bytes and nothing else"),
+        (b'{"message_id": "m2", "te', "json_truncated", "it was cut off"),
+    ],
+)
+def test_what_follows_a_document_on_its_line_costs_itself_only(rest, code, said) -> None:
+    good = json.dumps(LINE).encode()
+    first, broken, last = read(good + rest + b"\n" + good, "sms")
+    assert (first.position, last.position) == ("line 1 (1)", "line 2")
+    assert isinstance(broken, Quarantined)
+    assert (broken.code, broken.position, broken.payload) == (code, "line 1 (2)", rest.strip())
+    assert said in broken.reason
 
 
 def test_blank_lines_are_no_records_but_count_as_lines() -> None:

@@ -86,6 +86,7 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
                 checks.objects_readable(report),
                 checks.volume_as_usual(lake.root, channel, day),
                 checks.quarantine_share(lake.root, channel, day),
+                checks.duplicates_agree(lake.root, channel, report),
             ],
         )
 

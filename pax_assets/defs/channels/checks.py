@@ -63,6 +63,12 @@ def specs(name: str) -> list[dg.AssetCheckSpec]:
             asset=name,
             description="At most one record in a hundred of the day is quarantined.",
         ),
+        dg.AssetCheckSpec(
+            "duplicates_agree",
+            asset=name,
+            description="Duplicates among the records that were looked at have the text and the "
+            "subject of the message whose id they have.",
+        ),
     ]
 
 
@@ -220,7 +226,7 @@ def _history(counts: Mapping[date, int], day: date) -> dict[date, int]:
 def _records_by_day(lake: str, channel: str, first: date, last: date) -> dict[date, int]:
     import pyarrow.compute as pc
 
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     chosen = (
         (pc.field("channel") == channel)
@@ -236,7 +242,7 @@ def quarantine_share(lake: str, channel: str, day: str) -> dg.AssetCheckResult:
     """Judge how much of a channel's day could not be parsed; name the reasons and objects."""
     import pyarrow.compute as pc
 
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     at = date.fromisoformat(day)
     records = _records_by_day(lake, channel, at, at).get(at, 0)
@@ -261,6 +267,36 @@ def quarantine_share(lake: str, channel: str, day: str) -> dg.AssetCheckResult:
             "quarantined": quarantined,
             "share": share,
             "reasons": dg.MetadataValue.md(reasons_table(rows)),
+        },
+    )
+
+
+def duplicates_agree(lake: str, channel: str, report: IngestReport) -> dg.AssetCheckResult:
+    """Judge whether records that count as duplicates say what the message says that won."""
+    from pax_assets.jobs.differing_duplicates import DifferingDuplicates, differing_duplicates
+
+    uris = [o.raw_uri for o in report.objects if o.duplicates]
+    # Mostly there are none, and then nothing is read.
+    found = differing_duplicates(lake, channel, report.day, uris) if uris else DifferingDuplicates()
+    passed = found.other_content == 0
+    said = f"{channel} on {report.day}: {found.duplicates} duplicates"
+    if not passed:
+        said += (
+            f", {found.other_content} of them with another text or subject than the message that "
+            f"has their id: whatever sends them uses ids again. They are in raw_{channel} and not "
+            "in messages"
+        )
+    return dg.AssetCheckResult(
+        check_name="duplicates_agree",
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={
+            "duplicates": found.duplicates,
+            "duplicates_with_other_bytes": found.other_bytes,
+            "duplicates_with_other_content": found.other_content,
+            "duplicates_not_compared": found.not_compared,
+            "for_example": dg.MetadataValue.md(markdown_table(list(found.examples))),
         },
     )
 

@@ -47,7 +47,8 @@ _NARROW = ["channel", "arrival_day", "code", "reason", "raw_uri", "raw_position"
 def quarantine(lake: LakeResource) -> dg.MaterializeResult:
     """Count what is in quarantine and say why."""
     from pax_assets.jobs.quarantine_choice import Chosen, due_objects
-    from pax_assets.lake import content_hash, read, tables
+    from pax_assets.lake import content_hash, tables
+    from pax_assets.lake.tables import read
 
     rows = read(lake.root, "quarantine", _NARROW)
     due = due_objects(lake.root, lake.parse_options(), Chosen())
@@ -145,8 +146,9 @@ def read_quarantined_again(
 def _note(context: dg.OpExecutionContext, lake: str, table: str, day: str) -> None:
     import pyarrow.compute as pc
 
-    from pax_assets.lake import content_hash, ledger, read
+    from pax_assets.lake import content_hash, ledger
     from pax_assets.lake.content import records_hash
+    from pax_assets.lake.tables import read
 
     rows = read(lake, table, filter=pc.field("arrival_day") == day)
     # As the assets name their own content, so that equal rows request nothing.

@@ -151,8 +151,8 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
     from pax_assets.corpora.annotations import from_table
     from pax_assets.corpora.leaks import find_leaks
     from pax_assets.corpora.tokenize import tokenize
-    from pax_assets.lake import content_hash, read
-    from pax_assets.lake.tables import version
+    from pax_assets.lake import content_hash
+    from pax_assets.lake.tables import read, version
     from pax_assets.training.encoder import resolve
 
     settings = load_settings()

@@ -39,9 +39,8 @@ def messages(
     import pyarrow.compute as pc
 
     from pax_assets.jobs.features import MessagesReport
-    from pax_assets.lake import read
     from pax_assets.lake.content import day_version
-    from pax_assets.lake.tables import head, rows_on
+    from pax_assets.lake.tables import head, read, rows_on
 
     day = context.partition_key
     arguments = [f"--lake={lake.root}", f"--day={day}"]
@@ -104,16 +103,13 @@ def message_features(
     """Take the day of `messages` into the features."""
     import pyarrow.compute as pc
 
-    from pax_assets.jobs.message_features import build_features
-    from pax_assets.lake import content_hash, read
+    from pax_assets.jobs.message_features import FeaturesReport
+    from pax_assets.lake import content_hash
+    from pax_assets.lake.tables import read
 
     day = context.partition_key
-    report = build_features(
-        lake.root,
-        day,
-        workers=lake.parse_workers,
-        spark=spark.session if spark.spark else None,
-    )
+    arguments = [f"--lake={lake.root}", f"--day={day}", f"--workers={lake.parse_workers}"]
+    report = FeaturesReport(**spark.run(context, "pax_assets.jobs.message_features", arguments))
     for other, count in report.revised.items():
         rows = read(lake.root, "message_features", filter=pc.field("arrival_day") == other)
         context.log_event(
@@ -158,11 +154,14 @@ def message_features(
     ),
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
 )
-def conversations(lake: LakeResource, spark: SparkResource) -> dg.MaterializeResult:
+def conversations(
+    context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkResource
+) -> dg.MaterializeResult:
     """Bring the conversations up to date."""
-    from pax_assets.jobs.conversations import update_conversations
+    from pax_assets.jobs.increments import UpdateReport
 
-    report = update_conversations(spark.session, lake.root)
+    arguments = [f"--lake={lake.root}"]
+    report = UpdateReport(**spark.run(context, "pax_assets.jobs.conversations", arguments))
     return _updated(lake, report, columns.CONVERSATIONS, lineage.CONVERSATIONS)
 
 
@@ -184,7 +183,7 @@ def conversations(lake: LakeResource, spark: SparkResource) -> dg.MaterializeRes
 def identity_evidence(lake: LakeResource) -> dg.MaterializeResult:
     """Bring the evidence, and the clusters of identities that it makes, up to date."""
     from pax_assets.jobs.identity_evidence import update_identities
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     report = update_identities(lake.root, lake.landing, lake.default_region)
     rows = read(lake.root, "identity_evidence")
@@ -220,11 +219,14 @@ def identity_evidence(lake: LakeResource) -> dg.MaterializeResult:
     ),
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
 )
-def participants(lake: LakeResource, spark: SparkResource) -> dg.MaterializeResult:
+def participants(
+    context: dg.AssetExecutionContext, lake: LakeResource, spark: SparkResource
+) -> dg.MaterializeResult:
     """Bring the participants up to date."""
-    from pax_assets.jobs.participants import update_participants
+    from pax_assets.jobs.increments import UpdateReport
 
-    report = update_participants(spark.session, lake.root)
+    arguments = [f"--lake={lake.root}"]
+    report = UpdateReport(**spark.run(context, "pax_assets.jobs.participants", arguments))
     return _updated(lake, report, columns.PARTICIPANTS, lineage.PARTICIPANTS)
 
 
@@ -234,7 +236,7 @@ def _updated(
     descriptions: dict[str, str],
     sources: dict[str, list[str]],
 ) -> dg.MaterializeResult:
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     rows = read(lake.root, report.table)
     return dg.MaterializeResult(

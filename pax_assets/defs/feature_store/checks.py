@@ -70,7 +70,8 @@ def message_id_unique(lake: str, day: str) -> dg.AssetCheckResult:
     import pyarrow.compute as pc
 
     from pax_assets.jobs.arrivals import repeated_on
-    from pax_assets.lake import ledger, read
+    from pax_assets.lake import ledger
+    from pax_assets.lake.tables import read
     from pax_assets.messages.message import CHANNELS
 
     raw_tables = [ledger.raw_table(channel) for channel in CHANNELS]
@@ -155,7 +156,7 @@ def newest_event_time(lake: str, now: datetime | None = None) -> dg.AssetCheckRe
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     days = _newest_days(lake)
     among = pc.field("arrival_day").isin(pa.array(sorted(days), pa.string()))
@@ -206,7 +207,7 @@ def features_match_messages(lake: str, day: str, rows: pa.Table) -> dg.AssetChec
     """Compare the ids of a day's features with those of its messages."""
     import pyarrow.compute as pc
 
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     ids = read(lake, "messages", ["message_id"], pc.field("arrival_day") == day)["message_id"]
     described = rows["message_id"]

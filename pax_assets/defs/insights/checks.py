@@ -27,7 +27,7 @@ def scored_once(lake: str, day: str, model_version: str, key: dg.AssetKey) -> dg
     import pyarrow.compute as pc
 
     from pax_assets.jobs import insight_tables
-    from pax_assets.lake import read
+    from pax_assets.lake.tables import read
 
     table = key.to_user_string()
     at = pc.field("arrival_day") == day

@@ -35,8 +35,8 @@ def table_statistics(lake: LakeResource) -> dg.MaterializeResult:
     """Maintain every table of the lake and write down its statistics."""
     import pyarrow.compute as pc
 
-    from pax_assets.lake import read
     from pax_assets.lake.maintenance import maintain
+    from pax_assets.lake.tables import read
 
     report = maintain(lake.root, retention_hours=lake.vacuum_hours)
     days = read(lake.root, "table_statistics", ["day"])["day"]

@@ -4,6 +4,8 @@ What is typed into a run's configuration stays in Dagster's records: docs/erasur
 start the job without leaving the identity there.
 """
 
+from pathlib import Path
+
 import dagster as dg
 from pydantic import Field
 
@@ -34,22 +36,22 @@ class Erased(dg.Config):
 @dg.op(description="Erases a person from landing, from the tables and from their history.")
 def erase_person(context: dg.OpExecutionContext, config: Erased, lake: LakeResource) -> None:
     """Erase, or count; report counts only."""
-    from pathlib import Path
-
+    from pax_assets.jobs.erasure import NoSuchLanding
+    from pax_assets.jobs.erasure_subjects import NotAnIdentity
     from pax_assets.lake import erase
+    from pax_assets.lake.reading import NoSuchLake
 
-    named = list(config.identities)
-    if config.identities_file:
-        lines = Path(config.identities_file).read_text(encoding="utf-8").splitlines()
-        named += [line.strip() for line in lines if line.strip()]
-    report = erase(
-        lake.root,
-        lake.landing,
-        named,
-        region=lake.default_region,
-        whole_person=config.whole_person,
-        dry_run=config.dry_run,
-    )
+    try:
+        report = erase(
+            lake.root,
+            lake.landing,
+            [*config.identities, *_in_file(config.identities_file)],
+            region=lake.default_region,
+            whole_person=config.whole_person,
+            dry_run=config.dry_run,
+        )
+    except (NotAnIdentity, NoSuchLanding, NoSuchLake) as error:
+        raise dg.Failure(f"{error}; nothing was erased", allow_retries=False) from None
     done = "would be erased (dry run)" if report.dry_run else "erased"
     context.log.info("%d messages %s; request %s", report.messages, done, report.request[:12])
     if report.left:
@@ -80,12 +82,27 @@ def erase_person(context: dg.OpExecutionContext, config: Erased, lake: LakeResou
             _note(context, lake.root, day)
 
 
+def _in_file(name: str) -> list[str]:
+    if not name:
+        return []
+    try:
+        lines = Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise dg.Failure(
+            f"identities_file {name!r} cannot be read ({type(error).__name__}): name a text file "
+            "in UTF-8 on the machine of the run; nothing was erased",
+            allow_retries=False,
+        ) from None
+    return [line.strip() for line in lines if line.strip()]
+
+
 def _note(context: dg.OpExecutionContext, lake: str, day: str) -> None:
     """Say what the day is now, so that what follows from it is made again."""
     import pyarrow.compute as pc
 
-    from pax_assets.lake import ledger, read
+    from pax_assets.lake import ledger
     from pax_assets.lake.content import records_hash
+    from pax_assets.lake.tables import read
 
     columns = ["message_id", "raw_uri", "raw_sha256"]
     rows = read(lake, "messages", columns, pc.field("arrival_day") == day)

@@ -71,6 +71,7 @@ def test_a_day_shows_its_outcomes_and_passes_its_check(materialize, landing):
         ("objects_readable", True, False),
         ("volume_as_usual", True, False),
         ("quarantine_share", False, False),
+        ("duplicates_agree", False, False),
     ]
 
 
@@ -90,6 +91,22 @@ def test_an_event_that_is_no_message_leaves_the_data_version_as_it_is(materializ
     result = materialize("raw_whatsapp")
     assert metadata(result)["objects"] == 2
     assert data_version(result) == first
+
+
+def test_a_duplicate_with_another_text_is_a_warning_that_says_where(materialize, landing):
+    land(landing, f"sms/{DAYS[0]}/a.jsonl", [line("a", "a secret text")])
+    materialize(day=DAYS[0])
+    land(landing, f"sms/{DAYS[1]}/b.jsonl", [line("b"), line("a", "another secret text")])
+    result = materialize(day=DAYS[1])
+    assert result.success
+    check = result.get_asset_check_evaluations()[-1]
+    assert (check.check_name, check.passed) == ("duplicates_agree", False)
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert "1 of them with another text" in check.description
+    assert check.metadata["duplicates_with_other_content"].value == 1
+    shown = check.metadata["for_example"].value
+    assert f"sms/{DAYS[1]}/b.jsonl | line 2 | sms/{DAYS[0]}/a.jsonl | line 1" in shown
+    assert "secret" not in str(check)
 
 
 def test_a_lost_row_fails_the_blocking_check_and_names_the_object(materialize, landing, lake):

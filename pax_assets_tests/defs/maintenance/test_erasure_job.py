@@ -41,9 +41,19 @@ def test_a_person_is_counted_then_erased_and_not_named(lake, tmp_path, by_file):
     assert start(dry_run=False) == "0 messages erased"
 
 
-def test_nobody_named_is_an_error(lake, tmp_path):
-    with pytest.raises(ValueError, match="name at least one"):
+@pytest.mark.parametrize(
+    ("whom", "said"),
+    [
+        ({}, "no identity was named: name at least one; nothing was erased"),
+        ({"identities": ["+15550100009", "calculus"]}, r"identity 2 of 2: .* nothing was erased"),
+        ({"identities_file": "no/such/file"}, r"'no/such/file' cannot be read \(FileNotFound"),
+    ],
+)
+def test_nobody_that_can_be_erased_is_an_error_for_people(lake, tmp_path, whom, said):
+    with pytest.raises(dg.Failure, match=said) as caught:
         erase_subject.execute_in_process(
             resources={"lake": LakeResource(root=lake, landing=str(tmp_path))},
-            run_config={"ops": {"erase_person": {"config": {}}}},
+            run_config={"ops": {"erase_person": {"config": whom}}},
         )
+    assert "calculus" not in caught.value.description
+    assert not caught.value.allow_retries
