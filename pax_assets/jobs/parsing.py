@@ -15,6 +15,7 @@ import hashlib
 import io
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
+from importlib.abc import MetaPathFinder
 from itertools import islice
 from multiprocessing import connection
 from threading import Lock, Thread
@@ -139,8 +141,20 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return pool
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Lets a worker do without pandas, which would take as long to load as everything else.
+
+    Arrow loads it to ask whether the lists that it is given are series; none are here.
+    """
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002
+        if fullname == "pandas":
+            raise ModuleNotFoundError("a parse worker has no pandas", name=fullname)
+
+
 def _begin_worker() -> None:
     use_small_pages()
+    sys.meta_path.insert(0, _WithoutPandas())
     # A worker whose parent was killed would otherwise wait for it for ever.
     parent = multiprocessing.parent_process()
     if parent is not None:

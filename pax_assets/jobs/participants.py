@@ -26,7 +26,7 @@ from pax_assets.lake import tables
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["participant_id", "update_participants"]
+__all__ = ["main", "participant_id", "run", "update_participants"]
 
 
 def update_participants(spark: SparkSession, lake: str) -> UpdateReport:

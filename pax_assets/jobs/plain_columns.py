@@ -32,7 +32,8 @@ from pax_assets.messages.timestamps import EARLIEST, LATEST, read_moment
 
 # Printable ASCII that JSON writes as it is and that no reader of ids trims.
 _PLAIN_ID = r"^[!#-;=?-\[\]-~]+$"
-_ISO_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
+_PLAIN_BYTES = bytes(b for b in range(0x21, 0x7F) if b not in b'"<>\\')
+_ISO_UTC = np.frombuffer(b"0000-00-00T00:00:00Z", np.uint8)
 # Beyond this the parser of records keeps an integer's digits.
 _LARGEST_INTEGER = 10**17
 _MAX_PARTIES = 100_000
@@ -50,8 +51,12 @@ class Plan:
 _DECIDED = pa.schema(
     [f for f in RAW if f.name not in ("raw_uri", "raw_ordinal", "received_at", "arrival_day")]
 )
-# No rows, with the columns that a record decides.
-NO_ROWS = _DECIDED.empty_table()
+
+
+@cache
+def no_rows() -> pa.Table:
+    """Return no rows, with the columns that a record decides."""
+    return _DECIDED.empty_table()
 
 
 class Group:
@@ -82,7 +87,7 @@ class Group:
         count = len(self._numbers)
         used = {field: self._strings(place) for field, place in self._plan.used.items()}
         rest = [(key, self._scalars(place)) for key, place in self._plan.rest]
-        self._require(pc.match_substring_regex(used["id"], _PLAIN_ID))
+        self._require_plain(used["id"])
         channel = self._arrival.channel
         if channel == "email":
             self._require_other(used["id"], ("<", ">"))
@@ -92,7 +97,7 @@ class Group:
         sent_at, precision, zone = self._moments(used["time"])
         thread = used.get("thread")
         if thread is not None:
-            self._require(pc.match_substring_regex(thread, _PLAIN_ID))
+            self._require_plain(thread)
         reply_to = self._mapped(
             used.get("reply_to"), _mail_reference if channel == "email" else _token
         )
@@ -146,6 +151,12 @@ class Group:
 
     def _require(self, condition: pa.Array) -> None:
         self._ok &= pc.fill_null(condition, False).to_numpy(zero_copy_only=False)
+
+    def _require_plain(self, ids: pa.Array) -> None:
+        # Nearly always all of them are, which their bytes show at once.
+        lengths = pc.min(pc.binary_length(ids)).as_py()
+        if not lengths or _bytes_of(ids).translate(None, _PLAIN_BYTES):
+            self._require(pc.match_substring_regex(ids, _PLAIN_ID))
 
     def _require_other(self, values: pa.Array, parts: Sequence[str]) -> None:
         for part in parts:
@@ -205,7 +216,7 @@ class Group:
 
     def _moments(self, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
         count = len(values)
-        if pc.all(pc.match_substring_regex(values, _ISO_UTC)).as_py():
+        if _are_iso_utc(values):
             try:
                 at = pc.cast(values, TIMESTAMP)
             except pa.ArrowInvalid:
@@ -353,17 +364,40 @@ def _mail_reference(value: str) -> str | None:
     return value.strip().strip("<> ") or None
 
 
+def _bytes_of(texts: pa.Array) -> bytes:
+    """Return the UTF-8 of all strings, one after the other."""
+    held = texts.buffers()[2]
+    if held is None or not len(texts):
+        return b""
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :]
+    return memoryview(held)[offsets[0] : offsets[len(texts)]].tobytes()
+
+
+def _are_iso_utc(texts: pa.Array) -> bool:
+    """Whether all are written like `2026-01-05T08:00:00Z`; the date may still be none."""
+    lengths = pc.min_max(pc.binary_length(texts)).as_py()
+    if lengths != {"min": len(_ISO_UTC), "max": len(_ISO_UTC)}:
+        return False
+    rows = np.frombuffer(_bytes_of(texts), np.uint8).reshape(-1, len(_ISO_UTC))
+    digits = np.equal(_ISO_UTC, ord("0"))
+    fixed = (rows[:, ~digits] == _ISO_UTC[~digits]).all()
+    # Below "0" the difference wraps around.
+    return bool(fixed and (rows[:, digits] - ord("0") < 10).all())
+
+
 def _bounded(at: pa.Array) -> bool:
     span = pc.min_max(at).as_py()
     first, last = span["min"], span["max"]
     return first is None or (first >= EARLIEST and last < LATEST)
 
 
-def _member(key: str, values: pa.Array) -> pa.Array:
-    """Return `"key":value,` for each value, nothing for a null."""
+def _member(key: str, values: pa.Array) -> pa.Array | str:
+    """Return `"key":value,` for each value, nothing for a null; one string if all are equal."""
     name = json.dumps(key, ensure_ascii=False)
     coded = values.dictionary_encode()
     members = [f"{name}:{orjson.dumps(v).decode()}," for v in coded.dictionary.to_pylist()]
+    if len(members) == 1 and not values.null_count:
+        return members[0]
     return pc.fill_null(pa.array(members, pa.string()).take(coded.indices), "")
 
 
@@ -376,8 +410,8 @@ def _json_objects(
         # Nearly every value is another one, and their characters need no escapes.
         member = pc.binary_join_element_wise('"conversation_id":"', thread, '",', "")
         members.insert(bisect([key for key, _ in rest], "conversation_id"), member)
-    if not members:
-        return _constant("{}", count)
+    if all(isinstance(member, str) for member in members):
+        return _constant("{" + "".join(members).rstrip(",") + "}", count)
     # (Joining with `null_handling="skip"` loses rows whose members are all null, in Arrow 25.)
     inside = pc.ascii_rtrim(pc.binary_join_element_wise(*members, ""), ",")
     return pc.binary_join_element_wise("{", inside, "}", "")

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from pax_assets.jobs import digests
 from pax_assets.jobs.line_template import Block, Template
-from pax_assets.jobs.plain_columns import NO_ROWS, Group, Plan
+from pax_assets.jobs.plain_columns import Group, Plan, no_rows
 from pax_assets.messages import jsonl
 from pax_assets.messages.arrival import MAX_QUARANTINE_BYTES, MAX_RECORD_BYTES, Arrival
 from pax_assets.messages.json_records import is_provider_shape
@@ -76,7 +76,7 @@ def chunks(stream: BinaryIO, arrival: Arrival) -> Iterator[Chunk]:
         rest += data
         if len(rest) > MAX_RECORD_BYTES:
             line, rest = _passed_over(number, rest, stream)
-            yield Chunk(1, NO_ROWS, np.empty(0, np.int64), [(0, line)])
+            yield Chunk(1, no_rows(), np.empty(0, np.int64), [(0, line)])
             number += 1
     if rest:
         reader = reader or _Reader(arrival, b"")
@@ -137,7 +137,7 @@ class _Reader:
 
     def chunk(self, number: int, block: Block) -> Chunk:
         """Read the lines of a block, the first of which has this number."""
-        parts, read = [NO_ROWS], np.empty(0, np.int64)
+        parts, read = [no_rows()], np.empty(0, np.int64)
         if self._template is not None and self._plan is not None:
             fitting, columns = self._template.read(block)
             hashes = digests.of_slices(block.data, block.starts[fitting], block.ends[fitting])

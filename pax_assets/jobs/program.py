@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ def _session(name: str, given: Sequence[str]) -> SparkSession:
     """The session that this program was started with; that of `PAX_SPARK` if with none."""
     if _has_session():
         return job_session(name, given)
-    # The same engine as for an asset in process, and no JVM unless it is asked for.
-    from pax_assets.compute.spark import spark_session
-
-    spark = spark_session(os.environ.get("PAX_SPARK", "").strip())
+    # The same engine as for an asset in process, and no JVM unless it is asked for. By its name:
+    # a cluster always brings a session, and what is sent there leaves the embedded engine out.
+    engines = import_module("pax_assets.compute.spark")
+    spark = engines.spark_session(os.environ.get("PAX_SPARK", "").strip())
     if any("s3://" in address for address in given):
         require_s3(spark)
     return spark

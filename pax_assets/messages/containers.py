@@ -36,6 +36,7 @@ Read = Callable[[Source, Arrival], Iterator[Record]]
 
 _GZIP = b"\x1f\x8b"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08PK\x03\x04")
+_PACKED = (_GZIP, *_ZIP)
 _OTHERS = {
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
     "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
@@ -44,6 +45,8 @@ _OTHERS = {
     "xz": re.compile(rb"\xfd7zXZ\x00"),
     "tar": re.compile(rb".{257}ustar", re.DOTALL),
 }
+# All of them at once: nearly every object is none, and is asked.
+_ANY_OTHER = re.compile(b"|".join(magic.pattern for magic in _OTHERS.values()), re.DOTALL)
 # What macOS adds to an archive beside each file: AppleDouble headers, a folder's window layout.
 _FINDER = (b"\x00\x05\x16\x07", b"\x00\x00\x00\x01Bud1")
 _STORED, _DEFLATED = 0, 8
@@ -53,12 +56,12 @@ _BUFFER = 1024 * 1024
 
 def is_container(head: bytes, _: Arrival) -> bool:
     """Say whether an object is packed in a way that this module unpacks."""
-    return head.startswith((_GZIP, *_ZIP))
+    return head.startswith(_PACKED)
 
 
 def is_packed_otherwise(head: bytes, _: Arrival) -> bool:
     """Say whether an object is packed in a way that nobody here unpacks."""
-    return any(magic.match(head) for magic in _OTHERS.values())
+    return _ANY_OTHER.match(head) is not None
 
 
 def packed_otherwise(source: Source, arrival: Arrival) -> Iterator[Record]:

@@ -57,7 +57,7 @@ class MailBody:
         self.content_type = "text/html" if self._html and not self._plain else "text/plain"
 
     def _read(self, part: Part, depth: int) -> str:
-        kind = _declared(part)[0]
+        kind = declared(part)[0]
         children = _children(part)
         if kind.startswith("message/"):
             self._embedded += children
@@ -85,7 +85,7 @@ class MailBody:
         return chosen
 
     def _leaf(self, part: Part) -> str:
-        kind = _declared(part)[0]
+        kind = declared(part)[0]
         # A multipart without any part is a text whose boundary is missing or wrong.
         is_text = kind in ("text/plain", "text/html") or kind.startswith(("multipart/", "message/"))
         attached = self._is_attached(part)
@@ -124,10 +124,10 @@ class MailBody:
         return _filename(part) is not None and (self._plain or self._html)
 
     def _decoded(self, part: Part) -> str:
-        declared = _declared(part)[1]
-        text, used = decode(_payload(part), declared)
-        if declared is not None and codec_of(declared) != used:
-            self.charsets[declared] = used
+        charset = declared(part)[1]
+        text, used = decode(_payload(part), charset)
+        if charset is not None and codec_of(charset) != used:
+            self.charsets[charset] = used
         return text.replace("\r\n", "\n")
 
     def _attach(self, part: Part) -> None:
@@ -175,7 +175,7 @@ def _payload(part: Part) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
-def _declared(part: Part) -> tuple[str, str | None]:
+def declared(part: Part) -> tuple[str, str | None]:
     """Return the content type of a part, and the charset that it declares."""
     header = part.get("content-type")
     if header is None:

@@ -21,7 +21,10 @@ def _set(phrases: str) -> frozenset[str]:
 def _any(phrases: str) -> str:
     """Return a pattern of the phrases of a block, one a line; longest first."""
     lines = _set(phrases)
-    return "|".join(re.escape(line).replace(r"\ ", " ") for line in sorted(lines, key=len)[::-1])
+    firsts = "".join(sorted({line[0] for line in lines}))
+    tried = (re.escape(line).replace(r"\ ", " ") for line in sorted(lines, key=len)[::-1])
+    # Without regard to case `re` tries every phrase everywhere, unless the first letter forbids.
+    return f"(?=[{firsts}])(?:{'|'.join(tried)})"
 
 
 # The verb of "On 5 January 2026 Ann wrote:"; a name may follow it, as in "schrieb Ann Lee:".
@@ -170,7 +173,10 @@ _FORWARDED = _any(
     전달된 메시지
     """
 )
-_DASHES = r"[-‐–—=*_]{2,40}"
+# Possessive: no phrase begins with a dash, so fewer of them need not be tried.
+_DASHES = r"[-‐–—=*_]{2,40}+"
+# What all phrases between dashes begin with, and few of the lines that begin with dashes.
+DASHED = re.compile(rf"{_DASHES} ?\w")
 ORIGINAL = re.compile(rf"{_DASHES} ?(?:{_ORIGINAL}) ?:? ?(?:{_DASHES})?\Z", re.IGNORECASE)
 # Apple's "Begin forwarded message:" has no dashes, and a colon instead.
 FORWARD = re.compile(
@@ -358,14 +364,47 @@ FOOTER = re.compile(
     r"|do you yahoo!\?)\Z",
     re.IGNORECASE,
 )
-# What stands below the rule of a mailing list's or a provider's footer.
-LIST_FOOTER = re.compile(
-    r"mailing list|mailman|listinfo|unsubscribe|to subscribe|to post to this|list archive|"
-    r"email is sponsored by|e-mail is sponsored by|yahoo! groups|groups sponsor|google groups|"
-    r"you subscribed|are subscribed|you received this message|do you yahoo|hotmail|"
-    r"msn messenger|msn photos|http://mobile\.msn|geocities|"
-    r"mailingliste|abbestellen|abmelden|désabonner|désinscri|liste de diffusion|"
-    r"darse de baja|cancelar la suscripción|lista de correo|annulla l'iscrizione|afmelden|"
-    r"avprenumerera|afmeld|wypisać|отписаться|退订|配信停止|수신거부",
-    re.IGNORECASE,
+# What stands, in whatever case, below the rule of a mailing list's or a provider's footer.
+LIST_FOOTER = _set(
+    """
+    mailing list
+    mailman
+    listinfo
+    unsubscribe
+    to subscribe
+    to post to this
+    list archive
+    email is sponsored by
+    e-mail is sponsored by
+    yahoo! groups
+    groups sponsor
+    google groups
+    you subscribed
+    are subscribed
+    you received this message
+    do you yahoo
+    hotmail
+    msn messenger
+    msn photos
+    http://mobile.msn
+    geocities
+    mailingliste
+    abbestellen
+    abmelden
+    désabonner
+    désinscri
+    liste de diffusion
+    darse de baja
+    cancelar la suscripción
+    lista de correo
+    annulla l'iscrizione
+    afmelden
+    avprenumerera
+    afmeld
+    wypisać
+    отписаться
+    退订
+    配信停止
+    수신거부
+    """
 )

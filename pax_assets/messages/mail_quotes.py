@@ -110,12 +110,13 @@ def _class_of_marked(first: str, text: str) -> str:
     if first in "-‐–—_=*~":
         if text == "--":
             return _DELIMITER
-        if phrases.ORIGINAL.match(text):
-            return _ORIGINAL
-        if phrases.FORWARD_END.match(text):
-            return _FORWARD_END
-        if phrases.FORWARD.match(text):
-            return _FORWARD
+        if phrases.DASHED.match(text):
+            if phrases.ORIGINAL.match(text):
+                return _ORIGINAL
+            if phrases.FORWARD_END.match(text):
+                return _FORWARD_END
+            if phrases.FORWARD.match(text):
+                return _FORWARD
         if _RULE_LINE.match(text):
             return _RULE
         label = _label_class(text)
@@ -328,8 +329,9 @@ class _Scan:
         """Return the line where the footer of a mailing list begins; else the last line's end."""
         number = code.find(_RULE, max(0, len(code) - _MAX_SIGNATURE_LINES))
         while number >= 0:
-            below = self._lines[number : number + 5]
-            if any(phrases.LIST_FOOTER.search(line[:_MAX_PHRASE]) for line in below):
+            lines = self._lines[number : number + 5]
+            below = "\n".join([line[:_MAX_PHRASE] for line in lines]).lower()
+            if any(phrase in below for phrase in phrases.LIST_FOOTER):
                 return number
             number = code.find(_RULE, number + 1)
         return len(code)

@@ -12,7 +12,7 @@ from email import message_from_bytes
 from email.message import Message as MimeMail
 from typing import NamedTuple
 
-from pax_assets.messages.mail_body import MailBody
+from pax_assets.messages.mail_body import MailBody, declared
 from pax_assets.messages.mail_source import blank_line, has_too_many_parts, repaired
 
 # By name in lower case; values as they were, folded lines and raw bytes (surrogate escapes) too.
@@ -20,6 +20,12 @@ Headers = dict[str, list[str]]
 
 # Anchored: a line that is no header is passed over at once, however long it is.
 _HEADER = re.compile(r"^([!-9;-~]+):(.*(?:\n[ \t].*)*)\n", re.MULTILINE)
+_ABOUT_BODY = (
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+    "content-id",
+)
 _STRUCTURE = re.compile(
     rb"^(?:content-type|content-transfer-encoding|mime-version)[ \t]*:.*\n(?:[ \t].*\n)*",
     re.IGNORECASE | re.MULTILINE,
@@ -58,18 +64,18 @@ def _single_part(source: bytes) -> ParsedMail | None:
     at = head.index("\n") + 1 if head.startswith("From ") else 0
     end = at
     headers: Headers = {}
-    mail = MimeMail()
     for name, value in _HEADER.findall(head, at):
         end += len(name) + len(":") + len(value) + len("\n")
-        key, value = name.lower(), value.lstrip(" \t")
-        headers.setdefault(key, []).append(value)
-        # The others say nothing about the body, and it would be searched for among them.
-        if key.startswith("content-"):
-            mail.set_raw(name, value)
+        headers.setdefault(name.lower(), []).append(value.lstrip(" \t"))
     # Only the blank line is no header, or the pattern has passed over a line that is neither.
     if end != len(head) - 1:
         return None
-    if mail.get_content_maintype() in ("multipart", "message"):
+    mail = MimeMail()
+    # The others say nothing about the body, and these would be searched for among them.
+    for name in _ABOUT_BODY:
+        for value in headers.get(name, ()):
+            mail.set_raw(name, value)
+    if declared(mail)[0].startswith(("multipart/", "message/")):
         return None
     mail.set_payload(source[below:].decode("ascii", "surrogateescape"))
     body = MailBody(mail)

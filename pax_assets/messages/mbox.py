@@ -56,11 +56,7 @@ def is_mbox(head: bytes, arrival: Arrival) -> bool:
 
 def records(source: Source, arrival: Arrival) -> Iterator[Record]:
     """Yield one record for every mail of a mailbox; memory does not grow with their number."""
-    kind = variant(source.head)
-    # Most objects are one small mail, and a stream's buffer of a MiB costs more than reading it.
-    data = source.small() if len(source.head) < HEAD_BYTES // 2 else None
-    stream = source.stream() if data is None else io.BytesIO(data)
-    found = mails(stream, lengths=kind in ("mboxcl", "mboxcl2"))
+    kind, found = _mails(source)
     first = list(islice(found, 2))
     ordinals: dict[str, int] = {}
     for number, raw in enumerate(chain(first, found)):
@@ -72,6 +68,25 @@ def records(source: Source, arrival: Arrival) -> Iterator[Record]:
             lambda: _message(raw, kind, arrival, position, ordinals),  # noqa: B023
             payload=raw.data,
         )
+
+
+def _mails(source: Source) -> tuple[Variant, Iterator[RawMail]]:
+    # Most objects are one small mail, and a stream's buffer of a MiB costs more than reading it.
+    data = source.small() if len(source.head) < HEAD_BYTES // 2 else None
+    if data is not None and _is_alone(data):
+        return "mboxcl2", iter((RawMail(data, len(data), 1),))
+    kind = variant(source.head)
+    stream = source.stream() if data is None else io.BytesIO(data)
+    return kind, mails(stream, lengths=kind in ("mboxcl", "mboxcl2"))
+
+
+def _is_alone(data: bytes) -> bool:
+    """Say whether nothing below a mailbox's envelope line begins another mail, or seems to.
+
+    Then no variant differs from the others: there is nothing to split and nothing to restore.
+    """
+    envelope = _ENVELOPE.match(data)
+    return envelope is not None and data.find(b"From ", envelope.end()) < 0
 
 
 def _message(

@@ -180,6 +180,8 @@ def _fill(stream: BinaryIO, size: int) -> bytes:
 
 def _joined(parts: deque[bytes]) -> bytes:
     """Join `parts` and empty it: at no time is more than a piece of them held twice."""
+    if len(parts) == 1:
+        return parts.popleft()
     joined = io.BytesIO()
     while parts:
         joined.write(parts.popleft())

@@ -20,6 +20,8 @@ from typing import cast
 from pax_assets.messages.message import Attachment, ChannelEvent, Message, Quarantined, Record
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# `json.dumps` with options makes an encoder for every call.
+_AS_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class _Cleaner:
@@ -113,7 +115,7 @@ def _is_storable(record: Record) -> bool:
             if string is not None and not string.isascii():
                 string.encode()
         if extra:
-            json.dumps(extra, ensure_ascii=False, allow_nan=False).encode()
+            _AS_JSON(extra).encode()
     except (UnicodeEncodeError, ValueError, TypeError):
         return False
     return True

@@ -30,12 +30,12 @@ _ISO = re.compile(
     r"[ ]*(Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
     re.IGNORECASE,
 )
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-# `Thu, 24 Aug 2023 05:01:45 +0000 (UTC)`; "-0000" says that the zone is unknown.
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+# `Thu, 24 Aug 2023 05:01:45 +0000 (UTC)`
 _USUAL_RFC2822 = re.compile(
     rf"(?:[A-Z][a-z]{{2}}, +)?([0-9]{{1,2}}) +({'|'.join(_MONTHS)}) +([12][0-9]{{3}})"
     r" +([0-9]{2}):([0-9]{2}):([0-9]{2})"
-    r" +(?!-0000)([+-])([01][0-9]|2[0-3])([0-5][0-9])(?: .*)?"
+    r" +([+-])([01][0-9]|2[0-3])([0-5][0-9])(?: .*)?"
 )
 _MONTH_NUMBER = {name: number for number, name in enumerate(_MONTHS, 1)}
 
@@ -87,6 +87,7 @@ def read_rfc2822(text: str) -> Moment | None:
 
 
 def _from_usual(found: re.Match[str]) -> datetime:
+    """Return the time that `parsedate_to_datetime` gives, in UTC; naive for the zone `-0000`."""
     day, month, year, hour, minute, second, sign, hours, minutes = found.groups()
     ahead = timedelta(hours=int(hours), minutes=int(minutes))
     at = datetime(
@@ -96,7 +97,7 @@ def _from_usual(found: re.Match[str]) -> datetime:
         int(hour),
         int(minute),
         int(second),
-        tzinfo=UTC,
+        tzinfo=UTC if ahead or sign == "+" else None,
     )
     return at - ahead if sign == "+" else at + ahead
 

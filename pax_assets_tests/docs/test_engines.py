@@ -43,8 +43,8 @@ def _reports(block: str, lake: str) -> list[dict]:
 
 
 def test_in_python(lake) -> None:
-    (report,) = _reports(BLOCKS[0], lake)
-    assert report["ingested"] == 1
+    ingested, built = _reports(BLOCKS[0], lake)
+    assert (ingested["ingested"], built["rows"]) == (1, 2)
 
 
 @pytest.mark.jvm

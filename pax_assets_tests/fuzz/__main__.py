@@ -24,6 +24,9 @@ _GOLDEN = PROJECT / "pax_assets_tests" / "messages" / "golden"
 _DICTIONARY = Path(__file__).with_name("dictionary.txt")
 _CRASHES = PROJECT / ".pax" / "fuzz"
 _MAX_INPUT = 16 * 1024
+# A process begins with the peak memory of the one that started it, which libFuzzer would take for
+# the harness's own: a shell between the two starts small.
+_FRESH = ("sh", "-c", '"$@"; exit $?', "sh")
 _EXECS = re.compile(r"stat::number_of_executed_units:\s*([0-9]+)")
 
 
@@ -44,6 +47,7 @@ def fuzz(channel: str, seconds: int, crashes: Path = _CRASHES) -> tuple[int, boo
             shutil.copy(path, Path(corpus) / f"{path.parent.name}-{path.name}")
         done = subprocess.run(
             [
+                *_FRESH,
                 *(sys.executable, "-m", "pax_assets_tests.fuzz.harness", channel, corpus),
                 *(f"-max_total_time={seconds}", f"-dict={_DICTIONARY}", f"-max_len={_MAX_INPUT}"),
                 *("-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"),
