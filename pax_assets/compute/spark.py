@@ -14,8 +14,8 @@ import sys
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from pax_assets.jobs.pages import use_small_pages
 from pax_assets.jobs.program import SQL_SETTINGS
+from pax_assets.jobs.rows.pages import use_small_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,9 @@ from pax_assets.gateway.aws_requests import is_sns_address
 from pax_assets.gateway.delivery import JSON, Delivery
 from pax_assets.gateway.problems import forged
 from pax_assets.gateway.sns_certificates import Certificates
-from pax_assets.messages import aws_sms, ses
+from pax_assets.messages.email import ses
 from pax_assets.messages.message import Channel
+from pax_assets.messages.sms import aws_sms
 
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 SIGNED_KEYS = {

@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from pax_assets.gateway.delivery import FORM, JSON, Delivery, has_line_break
 from pax_assets.gateway.problems import Problem, forged
 from pax_assets.messages.arrival import Arrival
-from pax_assets.messages.twilio_form import is_form
-from pax_assets.messages.twilio_rest import channel_of
+from pax_assets.messages.sms.twilio_form import is_form
+from pax_assets.messages.sms.twilio_rest import channel_of
 
 # The content type matters: Twilio sends a plain-text answer to the person as a message.
 EMPTY_ANSWER = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'

@@ -25,14 +25,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import fs
 
-from pax_assets.jobs import erasure_accounts as accounts
-from pax_assets.jobs import erasure_graph as graph
-from pax_assets.jobs.erasure_landing import LandingReport, erase_from_landing
-from pax_assets.jobs.erasure_subjects import NotAnIdentity, Subjects
+from pax_assets.jobs.erasing import accounts, graph
+from pax_assets.jobs.erasing.landing import LandingReport, erase_from_landing
+from pax_assets.jobs.erasing.subjects import NotAnIdentity, Subjects
 from pax_assets.jobs.features import DAYS_KEY
-from pax_assets.jobs.identity import kind_of
-from pax_assets.jobs.identity_clusters import CLUSTERS
-from pax_assets.jobs.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES
+from pax_assets.jobs.identities.clusters import CLUSTERS
+from pax_assets.jobs.identities.identity import kind_of
+from pax_assets.jobs.insights.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.lake import commit, index, ledger, maintenance, reading, removal, tables

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pax_assets.jobs.graph_rows import (
+from pax_assets.jobs.insights.graph_rows import (
     day_rows,
     edges_of,
     nodes_of,
     with_ends,
     with_participants,
 )
-from pax_assets.jobs.insight_tables import (
+from pax_assets.jobs.insights.insight_tables import (
     DAYS,
     EDGES,
     ENTITIES,

@@ -24,11 +24,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pax_assets.jobs.cluster_parsing import parse_on_cluster
 from pax_assets.jobs.named_paths import unmatched
 from pax_assets.jobs.outcomes import ObjectOutcome, outcomes
-from pax_assets.jobs.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.jobs.program import Engine, run_program, started_by_dagster
+from pax_assets.jobs.rows.cluster_parsing import parse_on_cluster
+from pax_assets.jobs.rows.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.lake import commit, index, landing, ledger, tables
 from pax_assets.lake.s3_objects import fetch_from
 from pax_assets.messages.message import CHANNELS, Channel

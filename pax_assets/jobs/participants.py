@@ -16,8 +16,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pax_assets.jobs.identity import ID_DIGITS, PHONE_PATTERN, WHATSAPP_PATTERN, participant_id
-from pax_assets.jobs.identity_clusters import CLUSTERS
+from pax_assets.jobs.identities.clusters import CLUSTERS
+from pax_assets.jobs.identities.identity import (
+    ID_DIGITS,
+    PHONE_PATTERN,
+    WHATSAPP_PATTERN,
+    participant_id,
+)
 from pax_assets.jobs.increments import Aggregate, UpdateReport, update
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.scan import scan

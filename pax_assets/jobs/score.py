@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from pax_assets.jobs.findings import NESTED, flat, nested
-from pax_assets.jobs.insight_tables import FINDINGS, SCHEMAS, SCORED, read
+from pax_assets.jobs.insights.findings import NESTED, flat, nested
+from pax_assets.jobs.insights.insight_tables import FINDINGS, SCHEMAS, SCORED, read
 from pax_assets.jobs.scan import ddl, scan
 from pax_assets.lake import commit, tables
 

@@ -30,8 +30,8 @@ from pyarrow import fs
 
 from pax_assets.jobs.features import build_messages
 from pax_assets.jobs.ingest import add_parse_arguments, ingest, parse_options, parse_step
-from pax_assets.jobs.parsing import Parsed, ParseTask
 from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.rows.parsing import Parsed, ParseTask
 from pax_assets.lake import landing, tables
 from pax_assets.messages.message import CHANNELS, Channel
 from pax_assets.messages.options import ParseOptions

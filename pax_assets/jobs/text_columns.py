@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from pax_assets.jobs.identity import participant_id
+from pax_assets.jobs.identities.identity import participant_id
 from pax_assets.jobs.scan import ddl, scan
 from pax_assets.lake import tables
 from pax_assets.lake.feature_schemas import MESSAGE_KEYS_OF_FEATURES, TEXT_FEATURES

@@ -10,7 +10,7 @@ import re
 from email.utils import getaddresses
 from functools import lru_cache
 
-from pax_assets.messages.encoded_words import decode_words
+from pax_assets.messages.email.encoded_words import decode_words
 
 _SCHEME = re.compile(r"(?:whatsapp|tel|sms|smsto|mms|rcs)[:;]", re.IGNORECASE)
 _DIALLED = re.compile(r"[+0-9()\[\]./ \u00a0\u2010-\u2015-]+")

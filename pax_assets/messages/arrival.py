@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pax_assets.messages.json_values import MAX_DEPTH, canonical, is_too_deep
+from pax_assets.messages.json.values import MAX_DEPTH, canonical, is_too_deep
 from pax_assets.messages.message import Channel, Quarantined, Record
 from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.storable import storable

@@ -13,21 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
-from pax_assets.messages import (
-    android_sms,
-    chat_export,
-    containers,
-    json_records,
-    mail,
-    mbox,
-    twilio_form,
-)
+from pax_assets.messages.archives import containers
 from pax_assets.messages.arrival import MAX_RECORD_BYTES, Arrival
-from pax_assets.messages.json_documents import JsonDocument, documents, looks_like_json
-from pax_assets.messages.mail_source import mail_start
+from pax_assets.messages.email import mail, mbox
+from pax_assets.messages.email.mail_source import mail_start
+from pax_assets.messages.json import kinds
+from pax_assets.messages.json.documents import JsonDocument, documents, looks_like_json
 from pax_assets.messages.message import CHANNELS, Channel, Record
 from pax_assets.messages.options import ParseOptions
+from pax_assets.messages.sms import android_sms, twilio_form
 from pax_assets.messages.source import Source
+from pax_assets.messages.whatsapp import chat_export
 
 _ACCEPTED = {
     "sms": (
@@ -123,5 +119,5 @@ _FORMATS = (
     _Format(mbox.is_mbox, mbox.records),
     _Format(chat_export.is_chat_export, chat_export.records),
     _Format(_is_mail, _mail_records),
-    _Format(lambda head, _: looks_like_json(head), json_records.records),
+    _Format(lambda head, _: looks_like_json(head), kinds.records),
 )

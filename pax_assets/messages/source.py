@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pax_assets.messages.archives.expansion import Expansion
 from pax_assets.messages.arrival import MAX_QUARANTINE_BYTES, MAX_RECORD_BYTES
-from pax_assets.messages.expansion import Expansion
 
 HEAD_BYTES = 64 * 1024
 _CHUNK = 1024 * 1024

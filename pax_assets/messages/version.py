@@ -23,6 +23,6 @@ def parser_version(options: ParseOptions) -> str:
 @lru_cache(maxsize=1)
 def _code() -> str:
     total = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
+    for module in sorted(Path(__file__).parent.rglob("*.py")):
         total.update(module.read_bytes())
     return total.hexdigest()

@@ -83,7 +83,7 @@ def _timed(side: str, landing: Path, out: Path) -> float:
 
 def pax(landing: Path, out: Path) -> None:
     """Run PAX's parse step: landed objects to Parquet rows."""
-    from pax_assets.jobs.parsing import ParseTask, parse_objects
+    from pax_assets.jobs.rows.parsing import ParseTask, parse_objects
     from pax_assets.lake.landing import dated_objects
     from pax_assets.messages.options import ParseOptions
     from pax_assets.messages.version import parser_version

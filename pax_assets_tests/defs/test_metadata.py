@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from pax_assets.defs.metadata import PERSONAL_COLUMNS, markdown_table, masked, table_metadata
-from pax_assets.jobs import insight_tables
+from pax_assets.jobs.insights import insight_tables
 from pax_assets.lake import schemas
 
 # Columns that cannot hold what a person wrote or who that person is.

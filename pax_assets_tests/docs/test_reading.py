@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pax_assets.jobs.identity_evidence import update_identities
+from pax_assets.jobs.identities.evidence import update_identities
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.participants import update_participants
 from pax_assets_tests.conftest import PROJECT

@@ -13,7 +13,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["pax_assets.messages"]):
-    from pax_assets.messages import expansion
+    from pax_assets.messages.archives import expansion
     from pax_assets_tests.fuzz.promises import check
 
 if __name__ == "__main__":

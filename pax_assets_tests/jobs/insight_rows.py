@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from pax_assets.jobs.insight_tables import ENTITIES, RELATIONS, SCHEMAS
+from pax_assets.jobs.insights.insight_tables import ENTITIES, RELATIONS, SCHEMAS
 from pax_assets.lake.commit import replace
 
 # ((type, text), relation or None, (type, text))

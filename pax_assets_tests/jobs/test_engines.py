@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pax_assets.jobs import conversations, features, message_features, participants
-from pax_assets.jobs.identity_evidence import update_identities
+from pax_assets.jobs.identities.evidence import update_identities
 from pax_assets.jobs.ingest import ingest
 from pax_assets.jobs.program import Engine
 from pax_assets.lake import read

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 
 from pax_assets.jobs.conversations import update_conversations
-from pax_assets.jobs.erasure_subjects import NotAnIdentity, Subjects, identity
+from pax_assets.jobs.erasing.subjects import NotAnIdentity, Subjects, identity
 from pax_assets.jobs.features import build_messages
-from pax_assets.jobs.identity_evidence import update_identities
+from pax_assets.jobs.identities.evidence import update_identities
 from pax_assets.jobs.ingest import ingest
-from pax_assets.jobs.insight_tables import (
+from pax_assets.jobs.insights.insight_tables import (
     DAYS as GRAPH_DAYS,
 )
-from pax_assets.jobs.insight_tables import (
+from pax_assets.jobs.insights.insight_tables import (
     EDGES,
     ENTITIES,
     EVIDENCE,

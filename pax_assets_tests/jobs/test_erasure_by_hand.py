@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pax_assets.jobs.erasure_subjects import NotAnIdentity
+from pax_assets.jobs.erasing.subjects import NotAnIdentity
 from pax_assets.lake import erase
 from pax_assets.lake.reading import NoSuchLake
 from pax_assets_tests.conftest import PROJECT

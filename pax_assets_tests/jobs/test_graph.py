@@ -15,9 +15,9 @@ import pytest
 
 from pax_assets.jobs import graph
 from pax_assets.jobs.graph import update_graph
-from pax_assets.jobs.graph_rows import NEWEST_MESSAGES
-from pax_assets.jobs.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES, read
-from pax_assets.jobs.names import node_id, normalized_name
+from pax_assets.jobs.insights.graph_rows import NEWEST_MESSAGES
+from pax_assets.jobs.insights.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES, read
+from pax_assets.jobs.insights.names import node_id, normalized_name
 from pax_assets.lake import commit, tables
 from pax_assets.lake.schemas import SCHEMAS
 from pax_assets_tests.jobs.insight_rows import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pax_assets.jobs import ingest as job
-from pax_assets.jobs import parsing
 from pax_assets.jobs.ingest import IngestReport, ingest
+from pax_assets.jobs.rows import parsing
 from pax_assets.lake import commit, ledger, read
 from pax_assets_tests.landing_objects import DAYS, NOW, hashes, land, line, reaction_payload
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pax_assets.jobs import feature_state, message_features
-from pax_assets.jobs.identity import participant_id
+from pax_assets.jobs.identities.identity import participant_id
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.point_in_time import rounded_seconds
 from pax_assets.jobs.program import Engine

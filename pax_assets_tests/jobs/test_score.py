@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pytest
 
 from pax_assets.inference.runtime import Runtime
-from pax_assets.jobs import insight_tables, score
-from pax_assets.jobs.insight_tables import (
+from pax_assets.jobs import score
+from pax_assets.jobs.insights import insight_tables
+from pax_assets.jobs.insights.insight_tables import (
     ENTITIES,
     EVENTS,
     FINDINGS,

@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
-from pax_assets.jobs import parsing, stream
+from pax_assets.jobs import stream
 from pax_assets.jobs.features import build_messages
 from pax_assets.jobs.ingest import ingest
 from pax_assets.jobs.program import Engine
+from pax_assets.jobs.rows import parsing
 from pax_assets.lake import read
 from pax_assets.messages.message import CHANNELS
 from pax_assets_tests.conftest import PROJECT

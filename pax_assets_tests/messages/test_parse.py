@@ -10,17 +10,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pax_assets.messages import (
-    CHANNELS,
-    ChannelEvent,
-    Message,
-    Quarantined,
-    json_documents,
-    jsonl,
-    parse,
-)
+from pax_assets.messages import CHANNELS, ChannelEvent, Message, Quarantined, parse
 from pax_assets.messages import arrival as arrival_module
-from pax_assets.messages.json_values import MAX_DEPTH
+from pax_assets.messages.json import documents as json_documents
+from pax_assets.messages.json import jsonl
+from pax_assets.messages.json.values import MAX_DEPTH
 from pax_assets_tests.messages.conftest import HEAD_OF_MAIL, RECEIVED, read
 
 _FRAGMENTS = st.sampled_from(

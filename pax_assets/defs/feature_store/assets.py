@@ -182,7 +182,7 @@ def conversations(
 )
 def identity_evidence(lake: LakeResource) -> dg.MaterializeResult:
     """Bring the evidence, and the clusters of identities that it makes, up to date."""
-    from pax_assets.jobs.identity_evidence import update_identities
+    from pax_assets.jobs.identities.evidence import update_identities
     from pax_assets.lake.tables import read
 
     report = update_identities(lake.root, lake.landing, lake.default_region)

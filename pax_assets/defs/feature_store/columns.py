@@ -114,7 +114,7 @@ FEATURE_STATE = {
 IDENTITY_EVIDENCE = {
     "first": "an address of a person",
     "second": "another address of the same person",
-    "rule": "what kind of statement says so; see docs of `jobs.identity_rules`",
+    "rule": "what kind of statement says so; see docs of `jobs.identities.rules`",
     "source": "the message or the landing object that says so",
     "position": "where in the object it says so",
     "stated_at": "when it was said, UTC; null for files of the data team",

@@ -118,9 +118,9 @@ def relationship_graph(
     context: dg.AssetExecutionContext, lake: LakeResource
 ) -> dg.MaterializeResult:
     """Bring the graph up to the insights of the released model."""
-    from pax_assets.jobs import insight_tables
     from pax_assets.jobs.graph import update_graph
-    from pax_assets.jobs.graph_picture import picture
+    from pax_assets.jobs.insights import insight_tables
+    from pax_assets.jobs.insights.graph_picture import picture
 
     model_version = released(lake)["model_version"]
     report = update_graph(lake.root, model_version)
@@ -175,14 +175,14 @@ def released_scorer(lake: LakeResource) -> "Scorer":
 def _rows(lake: str, table: str, day: str, model_version: str) -> "pa.Table":
     import pyarrow.compute as pc
 
-    from pax_assets.jobs import insight_tables
+    from pax_assets.jobs.insights import insight_tables
 
     chosen = (pc.field("arrival_day") == day) & (pc.field("model_version") == model_version)
     return insight_tables.read(lake, table, chosen)
 
 
 def _content(rows: "pa.Table") -> str:
-    from pax_assets.jobs.insight_tables import without_scores
+    from pax_assets.jobs.insights.insight_tables import without_scores
     from pax_assets.lake import content_hash
 
     return content_hash(without_scores(rows))
@@ -195,8 +195,8 @@ def _types(rows: "pa.Table") -> str:
 
 
 def _most_central(nodes: list[Mapping[str, Any]], edges: list[Mapping[str, Any]]) -> str:
-    from pax_assets.jobs.graph_picture import central_nodes
-    from pax_assets.jobs.names import masked_name
+    from pax_assets.jobs.insights.graph_picture import central_nodes
+    from pax_assets.jobs.insights.names import masked_name
 
     return markdown_table(
         [

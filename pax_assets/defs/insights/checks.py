@@ -26,7 +26,7 @@ def scored_once(lake: str, day: str, model_version: str, key: dg.AssetKey) -> dg
     """Compare a day of `messages` with what is stored of it by one model version."""
     import pyarrow.compute as pc
 
-    from pax_assets.jobs import insight_tables
+    from pax_assets.jobs.insights import insight_tables
     from pax_assets.lake.tables import read
 
     table = key.to_user_string()

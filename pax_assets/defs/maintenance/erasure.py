@@ -36,8 +36,8 @@ class Erased(dg.Config):
 @dg.op(description="Erases a person from landing, from the tables and from their history.")
 def erase_person(context: dg.OpExecutionContext, config: Erased, lake: LakeResource) -> None:
     """Erase, or count; report counts only."""
+    from pax_assets.jobs.erasing.subjects import NotAnIdentity
     from pax_assets.jobs.erasure import NoSuchLanding
-    from pax_assets.jobs.erasure_subjects import NotAnIdentity
     from pax_assets.lake import erase
     from pax_assets.lake.reading import NoSuchLake
 

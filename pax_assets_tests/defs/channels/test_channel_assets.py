@@ -7,7 +7,7 @@ import pytest
 
 from pax_assets.defs.channels.assets import raw_email, raw_sms, raw_whatsapp
 from pax_assets.defs.resources import LakeResource, SparkResource
-from pax_assets.jobs import parsing
+from pax_assets.jobs.rows import parsing
 from pax_assets.lake import commit, read
 from pax_assets_tests.landing_objects import DAYS, land, line, reaction_payload
 

@@ -16,8 +16,8 @@ import pytest
 
 from pax_assets.defs.insights.assets import insights, relationship_graph
 from pax_assets.defs.resources import LakeResource, SparkResource
-from pax_assets.jobs import insight_tables
-from pax_assets.jobs.insight_tables import FINDINGS, SCORED
+from pax_assets.jobs.insights import insight_tables
+from pax_assets.jobs.insights.insight_tables import FINDINGS, SCORED
 from pax_assets.lake import commit
 from pax_assets.lake.artifacts import ArtifactStore, MissingArtifact
 from pax_assets_tests.bentos.lookup_model import write_lookup_artifact

@@ -1,0 +1,1 @@
+"""Where a person's messages lie, place by place: what `jobs.erasure` goes through."""

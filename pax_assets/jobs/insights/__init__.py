@@ -1,0 +1,1 @@
+"""Findings of the model as tables, as a graph, and as its picture."""

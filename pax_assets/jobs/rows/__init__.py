@@ -1,0 +1,1 @@
+"""Landed objects to the rows of Parquet files: the parse step of ingestion."""

@@ -1,0 +1,1 @@
+"""Packed objects, unpacked within bounds."""

@@ -1,0 +1,1 @@
+"""JSON of any sender: documents, records by their shape, and JSON Lines."""

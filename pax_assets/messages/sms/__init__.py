@@ -1,0 +1,1 @@
+"""Text messages: Twilio, AWS two-way SMS, and backups of Android phones."""

@@ -1,0 +1,1 @@
+"""WhatsApp: the Cloud API's webhooks, and chats that people export."""
