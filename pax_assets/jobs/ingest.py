@@ -10,8 +10,6 @@ from it and are caught up by whoever comes next. So a run may be killed anywhere
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,10 +24,21 @@ import pyarrow.compute as pc
 from pax_assets.jobs.named_paths import unmatched
 from pax_assets.jobs.outcomes import ObjectOutcome, outcomes
 from pax_assets.jobs.program import Engine, run_program, started_by_dagster
-from pax_assets.jobs.rows.cluster_parsing import parse_on_cluster
-from pax_assets.jobs.rows.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
+from pax_assets.jobs.rows.arguments import (
+    add_parse_arguments,
+    day_of_arrival,
+    parse_options,
+    parse_step,
+)
+from pax_assets.jobs.rows.parsing import (
+    BESIDE,
+    Parsed,
+    ParseTask,
+    parse_objects,
+    staged_rows,
+    start_workers,
+)
 from pax_assets.lake import commit, index, landing, ledger, tables
-from pax_assets.lake.s3_objects import fetch_from
 from pax_assets.messages.message import CHANNELS, Channel
 from pax_assets.messages.options import ParseOptions
 from pax_assets.messages.version import parser_version
@@ -154,8 +162,12 @@ def _ingest_batch(request: _Request, settled: set[str]) -> Parsed | None:
     """Ingest up to a batch of unseen objects in one commit; None if there are none."""
     # The snapshot comes before the ledger is read: a commit between the two is a conflict.
     snapshot = commit.ensure(request.lake, request.table)
+    landed = _landed(request)
+    if commit.is_empty(snapshot, "arrival_day", request.day):
+        # Nothing of the day is in: whatever landed is unseen, and its workers may start.
+        start_workers(landed.dated, request.workers)
     index.catch_up(request.lake, request.channel)
-    objects, known = _unseen(request, settled)
+    objects, known = _unseen(request, landed, settled)
     if not objects:
         return None
     with _staging(request.lake, request.table) as staging:
@@ -220,29 +232,41 @@ def _next(snapshot: DeltaTable, request: _Request) -> tuple[str, int]:
     return name, (snapshot.transaction_version(name) or 0) + 1
 
 
-def _unseen(request: _Request, settled: set[str]) -> tuple[list[landing.LandedObject], Digests]:
-    """Return a batch of objects that the ledger does not know, and the digests of known paths."""
+@dataclass(frozen=True)
+class _Landed:
+    """The objects of a day's folder, and those without a day if they count for it."""
+
+    dated: list[landing.LandedObject]
+    undated: list[landing.LandedObject]
+
+
+def _landed(request: _Request) -> _Landed:
     today = request.received_at.astimezone(UTC).date().isoformat() == request.day
-    undated: list[landing.LandedObject] = []
     if request.paths is None:
-        found = landing.dated_objects(request.landing, request.channel, request.day)
-        if today:
-            undated = landing.undated_objects(request.landing, request.channel)
-    else:
-        named = landing.objects_at(request.landing, request.channel, request.paths)
-        found = [landed for landed in named if landed.day == request.day]
-        undated = [landed for landed in named if landed.day is None and today]
-    known = _known(request, [landed.path for landed in undated])
-    found += undated
+        dated = landing.dated_objects(request.landing, request.channel, request.day)
+        undated = landing.undated_objects(request.landing, request.channel) if today else []
+        return _Landed(dated, undated)
+    named = landing.objects_at(request.landing, request.channel, request.paths)
+    return _Landed(
+        [found for found in named if found.day == request.day],
+        [found for found in named if found.day is None and today],
+    )
+
+
+def _unseen(
+    request: _Request, landed: _Landed, settled: set[str]
+) -> tuple[list[landing.LandedObject], Digests]:
+    """Return a batch of objects that the ledger does not know, and the digests of known paths."""
+    known = _known(request, [found.path for found in landed.undated])
     batch: list[landing.LandedObject] = []
     size = 0
-    for landed in found:
-        if landed.path in settled or landed.etag in _etags(known, landed.path):
+    for found in [*landed.dated, *landed.undated]:
+        if found.path in settled or found.etag in _etags(known, found.path):
             continue
-        if batch and (len(batch) >= _BATCH_OBJECTS or size + landed.size > _BATCH_BYTES):
+        if batch and (len(batch) >= _BATCH_OBJECTS or size + found.size > _BATCH_BYTES):
             break
-        batch.append(landed)
-        size += landed.size
+        batch.append(found)
+        size += found.size
     return batch, _digests(known)
 
 
@@ -350,80 +374,6 @@ def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
         paths=given.path,
         parse=parse_step(engine, given),
     )
-
-
-def add_parse_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what a command line says of where and how objects are parsed."""
-    # The settings' own variables: by hand and by Dagster the same object gives the same rows.
-    given = os.environ.get
-    parser.add_argument("--workers", type=_count, default=given("PAX_PARSE_WORKERS") or "1")
-    parser.add_argument(
-        "--default-region", type=_region, default=given("PAX_DEFAULT_REGION") or "US"
-    )
-    parser.add_argument("--default-zone", type=_zone, default=given("PAX_DEFAULT_ZONE") or "UTC")
-    parser.add_argument(
-        "--date-order",
-        choices=["", "dmy", "mdy", "ymd"],
-        default=given("PAX_DATE_ORDER") or "",
-    )
-    parser.add_argument(
-        "--fetch-buckets",
-        default=given("PAX_FETCH_BUCKETS") or "",
-        help="buckets that SES stores mail in",
-    )
-    parser.add_argument(
-        "--parse",
-        choices=["auto", "here", "spark"],
-        default="auto",
-        help="in processes on this machine, or in Spark's workers; auto: there on a cluster only",
-    )
-
-
-def day_of_arrival(text: str) -> str:
-    """Read a day on a command line."""
-    try:
-        return landing.checked_day(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 on")
-    return int(text)
-
-
-def _region(text: str) -> str:
-    if not re.fullmatch("[A-Z]{2}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no country of two letters, such as US or DE")
-    return text
-
-
-def _zone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no IANA time zone, such as Europe/Berlin"
-        ) from None
-    return text
-
-
-def parse_options(given: argparse.Namespace) -> ParseOptions:
-    """Return what the command line says to the parsers."""
-    return ParseOptions(
-        default_region=given.default_region,
-        default_zone=given.default_zone,
-        date_order=given.date_order or None,
-        fetch=fetch_from(given.fetch_buckets),
-    )
-
-
-def parse_step(engine: Engine, given: argparse.Namespace) -> Callable[[ParseTask, int], Parsed]:
-    """Return the parse step that runs where the command line says."""
-    if given.parse == "spark" or (given.parse == "auto" and engine.is_cluster):
-        return parse_on_cluster(engine.session)
-    return parse_objects
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pax_assets.jobs.arrivals import repeated_on
-from pax_assets.jobs.ingest import add_parse_arguments, parse_options, parse_step
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.quarantine_choice import Chosen, due
+from pax_assets.jobs.rows.arguments import add_parse_arguments, parse_options, parse_step
 from pax_assets.jobs.rows.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.lake import commit, content_hash, index, landing, ledger, removal, tables
 from pax_assets.messages.message import CHANNELS, Channel

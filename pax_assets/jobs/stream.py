@@ -29,8 +29,9 @@ import pyarrow.compute as pc
 from pyarrow import fs
 
 from pax_assets.jobs.features import build_messages
-from pax_assets.jobs.ingest import add_parse_arguments, ingest, parse_options, parse_step
+from pax_assets.jobs.ingest import ingest
 from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.rows.arguments import add_parse_arguments, parse_options, parse_step
 from pax_assets.jobs.rows.parsing import Parsed, ParseTask
 from pax_assets.lake import landing, tables
 from pax_assets.messages.message import CHANNELS, Channel
@@ -83,7 +84,7 @@ class LandingStream:
     ) -> None:
         """`checkpoint` is a folder of this stream alone, `.checkpoints/stream` in the lake if "".
 
-        `parse` says where objects are parsed (`ingest.parse_step`). Raises `NoStreams`.
+        `parse` says where objects are parsed (`rows.arguments.parse_step`). Raises `NoStreams`.
         """
         self._spark, self._lake = spark, lake
         self._landing = landing_root

@@ -8,6 +8,8 @@ by the million, which is what dedup does all day.
 # pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
+from binascii import Error as BinasciiError
+from binascii import unhexlify
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,17 +62,19 @@ def _numbers(ids: pa.ChunkedArray | pa.Array, halves: int) -> np.ndarray:
         return np.empty((0, halves), np.int64)
     lengths = pc.min_max(pc.binary_length(flat)).as_py()
     if flat.null_count or lengths != {"min": _HEX_DIGITS, "max": _HEX_DIGITS}:
-        raise ValueError(
-            "a message id or digest is not 64 hex digits: the table was changed by hand"
-        )
+        raise _damaged()
     data = np.frombuffer(flat.buffers()[2], np.uint8)
     start = _first_offset(flat)
     every = data[start : start + len(flat) * _HEX_DIGITS].reshape(-1, _HEX_DIGITS)
-    digits = np.ascontiguousarray(every[:, : 16 * halves])
-    # "0" to "9" are 0x30 to 0x39 and "a" to "f" 0x61 to 0x66.
-    nibbles = (digits & 15) + 9 * (digits >> 6)
-    packed = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
-    return packed.view(">i8").astype(np.int64)
+    try:
+        digests = unhexlify(every[:, : 16 * halves].tobytes())
+    except BinasciiError as error:
+        raise _damaged() from error
+    return np.frombuffer(digests, ">i8").reshape(-1, halves).astype(np.int64)
+
+
+def _damaged() -> ValueError:
+    return ValueError("a message id or digest is not 64 hex digits: the table was changed by hand")
 
 
 def _first_offset(ids: pa.Array) -> int:

@@ -4,7 +4,8 @@ Every round runs each way once, in a process of its own, in an order that moves 
 round; start-up counts. Before the first timed round each runs once to warm the file cache, and
 what they wrote is compared: PAX on both engines, Polars and DuckDB must hold the same ids, the
 common job those and what it made of broken lines. Medians and ratios go into the closing line.
-Memory is the peak of the process tree, sampled, at the whole input and at a quarter of it.
+Memory is the peak of the process tree at the whole input and at a quarter of it; it is sampled,
+seldom, for looking costs the one that is timed.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def _timed(root: Path, peer: str, landing: str, *, keep: bool = False) -> tuple[
 
 
 class _Peak:
-    """The most memory that a process and its children held together, sampled each 50 ms."""
+    """The most memory that a process and its children held together, sampled each 200 ms."""
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
@@ -125,7 +126,7 @@ class _Peak:
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._done.wait(0.05):
+        while not self._done.wait(0.2):
             total = 0
             try:
                 for process in (self._root, *self._root.children(recursive=True)):

@@ -69,8 +69,8 @@ class Template:
         self._slots = slots
         block = Block(line)
         begin, end = self._bounds(block, np.array([0]), _quotes_of(block)[None, :])
-        edges = np.concatenate([[[0]], np.stack([begin, end], 2).reshape(1, -1), [[len(line)]]], 1)
-        pieces = [line[edges[0, i] : edges[0, i + 1]] for i in range(0, edges.shape[1], 2)]
+        edges = [0, *np.stack([begin[:, 0], end[:, 0]], 1).reshape(-1).tolist(), len(line)]
+        pieces = [line[edges[i] : edges[i + 1]] for i in range(0, len(edges), 2)]
         self._lengths = np.array([len(piece) for piece in pieces])
         self._words = [_words(piece) for piece in pieces]
 
@@ -106,7 +106,8 @@ class Template:
         lines, quotes = self._candidates(block)
         begin, end = self._bounds(block, lines, quotes)
         fits = self._fitting(block, lines, begin, end)
-        lines, begin, end = lines[fits], begin[fits], end[fits]
+        if not fits.all():
+            lines, begin, end = lines[fits], begin[:, fits], end[:, fits]
         texts = _slices(block, begin, end)
         columns, plain = [], np.ones(len(lines), bool)
         for place, slot in enumerate(self._slots):
@@ -135,35 +136,32 @@ class Template:
     def _bounds(
         self, block: Block, lines: np.ndarray, quotes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return where each slot begins and ends, line by line: two arrays (lines, slots)."""
+        """Return where each slot begins and ends, slot by slot: two arrays (slots, lines)."""
         last = block.ends[lines]
-        begin = np.empty((len(lines), len(self._slots)), np.int64)
+        begin = np.empty((len(self._slots), len(lines)), np.int64)
         end = np.empty_like(begin)
         for place, slot in enumerate(self._slots):
             behind = quotes[:, slot.quote + 1] if slot.quote + 1 < self._quotes else last
-            begin[:, place] = quotes[:, slot.quote] + 1 + slot.before
-            end[:, place] = behind - slot.behind
+            begin[place] = quotes[:, slot.quote] + (1 + slot.before)
+            end[place] = behind - slot.behind
         return begin, end
 
     def _fitting(
         self, block: Block, lines: np.ndarray, begin: np.ndarray, end: np.ndarray
     ) -> np.ndarray:
         """Return which lines have the template's bytes wherever no value stands."""
-        left = np.concatenate([block.starts[lines][:, None], end], 1)
-        right = np.concatenate([begin, block.ends[lines][:, None]], 1)
-        fits = ((right - left) == self._lengths).all(1) & (end >= begin).all(1)
+        left = np.concatenate([block.starts[lines][None, :], end])
+        right = np.concatenate([begin, block.ends[lines][None, :]])
+        fits = ((right - left) == self._lengths[:, None]).all(0) & (end >= begin).all(0)
         # The eight bytes that begin at each byte, as one number.
         size = len(block.bytes) + 1
         numbers = np.ndarray((size,), np.uint64, buffer=block.padded, strides=(1,))
-        where = np.flatnonzero(fits)
+        # What does not fit so far is compared where nothing lies out of bounds.
+        left = np.where(fits, left, 0)
         for place, words in enumerate(self._words):
             for offset, mask, word in words:
-                found = numbers[left[where, place] + offset]
-                same = (found if mask is None else found & mask) == word
-                if not same.all():
-                    where = where[same]
-        fits[:] = False
-        fits[where] = True
+                found = numbers[np.minimum(left[place] + offset, size - 1)]
+                fits &= (found if mask is None else found & mask) == word
         return fits
 
 
@@ -196,9 +194,9 @@ def _is_utf8(data: bytes) -> bool:
 
 def _slices(block: Block, begin: np.ndarray, end: np.ndarray) -> Callable[[int], pa.Array]:
     """Return a function that gives the bytes of one slot of every line as an array of strings."""
-    count, slots = begin.shape
+    slots, count = begin.shape
     # All slots, and what lies between them, are one array of strings over the block's own bytes.
-    offsets = np.stack([begin, end], 2).reshape(-1).astype(np.int32)
+    offsets = np.stack([begin, end], 1).transpose(2, 0, 1).astype(np.int32).reshape(-1)
     length = max(0, len(offsets) - 1)
     every = pa.StringArray.from_buffers(length, pa.py_buffer(offsets), pa.py_buffer(block.data))
     each = np.arange(count, dtype=np.int64) * (2 * slots)

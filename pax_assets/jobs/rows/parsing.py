@@ -112,9 +112,7 @@ class Parsed:
 
 def parse_objects(task: ParseTask, workers: int) -> Parsed:
     """Parse the task's objects, in up to `workers` processes where that pays."""
-    size = sum(landed.size for landed in task.objects)
-    few = size < _INLINE_BYTES and len(task.objects) < _INLINE_OBJECTS
-    if workers < 2 or few or len(task.objects) < 2:
+    if not _is_for_workers(task.objects, workers):
         return parse_here(task)
     total = Parsed()
     try:
@@ -129,6 +127,29 @@ def parse_objects(task: ParseTask, workers: int) -> Parsed:
             "PAX_PARSE_WORKERS lower and run the day again; nothing was committed"
         ) from error
     return total
+
+
+def _is_for_workers(objects: Sequence[LandedObject], workers: int) -> bool:
+    size = sum(landed.size for landed in objects)
+    many = size >= _INLINE_BYTES or len(objects) >= _INLINE_OBJECTS
+    return workers > 1 and len(objects) > 1 and many
+
+
+def start_workers(objects: Sequence[LandedObject], workers: int) -> None:
+    """Start the processes that parsing these objects will take, if any; do not wait for them."""
+    if _is_for_workers(objects, workers):
+        with _STARTING:
+            pool = _pool(workers)
+        try:
+            for _ in range(workers):
+                pool.submit(_nothing)
+        except BrokenProcessPool:
+            # One of them was killed while it waited; parsing starts others.
+            _pool.cache_clear()
+
+
+def _nothing() -> None:
+    """Makes a worker load this module."""
 
 
 @cache
