@@ -16,6 +16,7 @@ from pax_assets.jobs.features import DAYS_KEY
 from pax_assets.jobs.increments import changed_days
 from pax_assets.lake import commit, content_hash, maintenance, read, tables
 from pax_assets.lake.maintenance import maintain, table_names
+from pax_assets.lake.reading import NoSuchVersion
 from pax_assets.lake.schemas import MESSAGES
 
 DAYS = ("2026-01-05", "2026-01-06")
@@ -149,7 +150,7 @@ def test_former_snapshots_can_be_read_until_the_retention_is_over(filled):
     maintain(filled)
     assert len(read(filled, "messages", version=version)) == 6
     maintain(filled, retention_hours=0)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(NoSuchVersion, match="deleted"):
         read(filled, "messages", version=version)
     assert len(read(filled, "messages")) == 6
 
