@@ -286,6 +286,7 @@ def duplicates_agree(lake: str, channel: str, report: IngestReport) -> dg.AssetC
             f"has their id: whatever sends them uses ids again. They are in raw_{channel} and not "
             "in messages"
         )
+    examples = list(found.examples)
     return dg.AssetCheckResult(
         check_name="duplicates_agree",
         passed=passed,
@@ -296,7 +297,7 @@ def duplicates_agree(lake: str, channel: str, report: IngestReport) -> dg.AssetC
             "duplicates_with_other_bytes": found.other_bytes,
             "duplicates_with_other_content": found.other_content,
             "duplicates_not_compared": found.not_compared,
-            "for_example": dg.MetadataValue.md(markdown_table(list(found.examples))),
+            **({"for_example": dg.MetadataValue.md(markdown_table(examples))} if examples else {}),
         },
     )
 
