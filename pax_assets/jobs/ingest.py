@@ -378,7 +378,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> IngestReport:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run as a program, such as `spark-submit`'s."""
-    run_program("pax ingest", _by_hand, arguments)
+    run_program("pax ingest", _by_hand, arguments, makes_lake=True)
 
 
 def _by_hand(engine: Engine, arguments: Sequence[str]) -> IngestReport:

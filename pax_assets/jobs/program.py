@@ -7,6 +7,7 @@ where it was started by Dagster, and a person on standard output.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -63,16 +64,35 @@ def run_program(
     name: str,
     run: Callable[[Engine, Sequence[str]], Any],
     arguments: Sequence[str] | None = None,
+    *,
+    makes_lake: bool = False,
 ) -> None:
     """Call `run` with this program's engine and arguments; its report is a dataclass.
 
+    A person who names a `--lake` that is not there has mistyped it, unless the job `makes_lake`.
     The report goes to Dagster where Dagster started the program, and to standard output as one
     line of JSON otherwise. An exception of `run` is reported too, and raised on.
     """
     given = without_pipes_options(sys.argv[1:] if arguments is None else arguments)
+    if not makes_lake and not started_by_dagster():
+        _require_lake(name, given)
     with _listener() as report:
         engine = Engine(lambda: _session(name, given), is_cluster=_on_cluster())
         report(asdict(run(engine, given)))
+
+
+def _require_lake(name: str, given: Sequence[str]) -> None:
+    lakes = argparse.ArgumentParser(add_help=False)
+    lakes.add_argument("--lake")
+    lake = lakes.parse_known_args(given)[0].lake
+    # A bucket that is not there says so itself, once it is asked.
+    if lake and "://" not in lake:
+        from pax_assets.lake.reading import NoSuchLake, require_lake
+
+        try:
+            require_lake(lake)
+        except NoSuchLake as error:
+            sys.exit(f"{name}: {error}; nothing was done")
 
 
 def started_by_dagster() -> bool:

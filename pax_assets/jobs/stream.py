@@ -288,7 +288,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> StreamReport:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run as a program, such as `spark-submit`'s."""
-    run_program("pax stream", run, arguments)
+    run_program("pax stream", run, arguments, makes_lake=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 from pyarrow import fs
 
 from pax_assets.lake.schemas import SCHEMAS
@@ -90,9 +91,12 @@ def open_table(lake: str, table: str, version: int | None = None) -> DeltaTable 
 
     The snapshot does not move: open again to see later commits.
     """
-    if not exists(lake, table):
+    try:
+        return DeltaTable(
+            location(lake, table), version=version, storage_options=storage_options(lake)
+        )
+    except TableNotFoundError:
         return None
-    return DeltaTable(location(lake, table), version=version, storage_options=storage_options(lake))
 
 
 def version(lake: str, table: str) -> int | None:

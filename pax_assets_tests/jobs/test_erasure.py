@@ -148,6 +148,16 @@ def test_the_search_finds_what_the_erasure_removes(place):
     assert "quarantine" in str(hits["ada speaks"])
 
 
+def test_a_file_that_nobody_takes_in_is_left_and_reported(spark, place):
+    lake, landing = place
+    both = eml(MAIL, "b@example.org", "m8", "calculus") + eml("z@example.org", MAIL, "m9", "hers")
+    land(Path(landing), f"email/{DAYS[0]}/box.mbox.part", both)
+    land(Path(landing), f"sms/{DAYS[0]}/up.jsonl.gz.part", gzip.compress(line("7").encode()))
+    report = erase(lake, landing, [MAIL])
+    assert sorted(Path(path).name for path in report.left) == ["box.mbox.part", "up.jsonl.gz.part"]
+    assert (Path(landing) / f"email/{DAYS[0]}/box.mbox.part").is_file()
+
+
 def test_a_person_is_erased_from_every_byte_and_nobody_else_is(spark, place):
     lake, landing = place
     before = by_text(lake, "messages")

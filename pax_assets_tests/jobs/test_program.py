@@ -1,5 +1,6 @@
 """A job file as a program: who gets its report, and what a session lacks is said in time."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -145,3 +146,24 @@ def test_a_spark_without_a_file_system_for_s3_says_so_before_it_works(tmp_path) 
     # spark-submit passes the job's standard error on as its standard output.
     assert "this Spark has no file system for s3://" in done.stdout
     assert "docs/engines.md" in done.stdout
+
+
+@pytest.mark.parametrize("job", ["features", "message_features", "conversations", "participants"])
+def test_a_lake_that_is_not_there_is_refused_and_not_made(tmp_path, monkeypatch, job):
+    monkeypatch.setattr(program, "started_by_dagster", lambda: False)
+    lake = tmp_path / "typo"
+    with pytest.raises(SystemExit, match=r"no lake.*typo.*nothing was done"):
+        importlib.import_module(f"pax_assets.jobs.{job}").main(
+            [f"--lake={lake}", "--day=2026-01-05"]
+        )
+    assert not lake.exists()
+
+
+@pytest.mark.parametrize("order", ["DMY", "xyz"])
+def test_a_wrong_date_order_of_the_environment_is_refused(tmp_path, monkeypatch, capsys, order):
+    monkeypatch.setenv("PAX_DATE_ORDER", order)
+    (tmp_path / "landing").mkdir()
+    where = [f"--lake={tmp_path}/lake", f"--landing={tmp_path}/landing"]
+    with pytest.raises(SystemExit):
+        ingest.main([*where, "--channel=whatsapp", "--day=2026-01-05"])
+    assert f"{order!r} is none of dmy, mdy, ymd" in capsys.readouterr().err

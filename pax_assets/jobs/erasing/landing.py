@@ -4,7 +4,7 @@ JSON Lines are rewritten without the person's lines; an empty line stays in each
 that positions go on to name the same records. A line goes as a whole, and every other form (mail,
 mailbox, XML, chat export, archive, form, one JSON document) as a whole object: what other people
 wrote in it has been taken in, and their rows stay in the tables. An object that was not ingested
-yet is left and reported: other people's records in it would be lost.
+(yet, or because of its name) is left and reported: other people's records in it would be lost.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def erase_from_landing(
             continue
         path = info.path[len(base) :].lstrip("/")
         stated = path.startswith(f"{FOLDER}/")
-        if path not in known and landing.is_object(path) and not stated:
+        if path not in known and info.size and not stated and not _is_leftover(path):
             # Packed or encoded content shows only once it was ingested: none of them is judged.
             report.left.append(path)
             continue
@@ -88,6 +88,12 @@ def erase_from_landing(
             if not dry_run:
                 system.delete_file(info.path)
     return report
+
+
+def _is_leftover(path: str) -> bool:
+    """Whether PAX itself wrote this file and was killed: the gateway, or an erasure."""
+    name = path.rsplit("/", 1)[-1]
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def _mentions(system: fs.FileSystem, path: str, subjects: Subjects) -> bool:

@@ -27,7 +27,8 @@ def add_parse_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--default-zone", type=_zone, default=given("PAX_DEFAULT_ZONE") or "UTC")
     parser.add_argument(
         "--date-order",
-        choices=["", "dmy", "mdy", "ymd"],
+        type=_order,
+        metavar="{dmy,mdy,ymd}",
         default=given("PAX_DATE_ORDER") or "",
     )
     parser.add_argument(
@@ -55,6 +56,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes from 1 on")
     return int(text)
+
+
+def _order(text: str) -> str:
+    # A default of the environment is not compared with `choices`.
+    if text not in ("", "dmy", "mdy", "ymd"):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of dmy, mdy, ymd")
+    return text
 
 
 def _region(text: str) -> str:
