@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -141,15 +142,17 @@ def dataset(lake: str, table: str, snapshot: DeltaTable) -> ds.Dataset:
     schema = pa.schema(snapshot.schema().to_arrow())
     form = ds.ParquetFileFormat()
     fragments = [
-        form.make_fragment(root + path[len(address) :], system, _holds(values))
+        form.make_fragment(root + path[len(address) :], system, _holds(tuple(values.items())))
         for path, values in files(lake, table, snapshot).items()
     ]
     return ds.FileSystemDataset(fragments, schema, form, system)
 
 
-def _holds(values: dict[str, str | None]) -> ds.Expression:
+@lru_cache(maxsize=4096)
+def _holds(values: tuple[tuple[str, str | None], ...]) -> ds.Expression:
+    # Remembered, for a day has many files and is read many times.
     expression = pc.scalar(True)
-    for key, value in values.items():
+    for key, value in values:
         field = pc.field(key)
         expression &= field.is_null() if value is None else field == value
     return expression
