@@ -27,7 +27,12 @@ import pyarrow.compute as pc
 from pax_assets.jobs.arrivals import repeated_on
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.quarantine_choice import Chosen, due
-from pax_assets.jobs.rows.arguments import add_parse_arguments, parse_options, parse_step
+from pax_assets.jobs.rows.arguments import (
+    add_parse_arguments,
+    day_of_arrival,
+    parse_options,
+    parse_step,
+)
 from pax_assets.jobs.rows.parsing import BESIDE, Parsed, ParseTask, parse_objects, staged_rows
 from pax_assets.lake import commit, content_hash, index, landing, ledger, removal, tables
 from pax_assets.messages.message import CHANNELS, Channel
@@ -325,7 +330,13 @@ def run(engine: Engine, arguments: Sequence[str]) -> ReplayReport:
         ("day", "only objects of this day (YYYY-MM-DD)"),
         ("path", "only this object, whatever parser read it last"),
     ):
-        parser.add_argument(f"--{name}", action="append", default=[], help=f"{means}; repeatable")
+        parser.add_argument(
+            f"--{name}",
+            action="append",
+            default=[],
+            type=day_of_arrival if name == "day" else str,
+            help=f"{means}; repeatable",
+        )
     add_parse_arguments(parser)
     given = parser.parse_args(arguments)
     from pax_assets.jobs.features import build_messages
