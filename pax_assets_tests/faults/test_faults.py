@@ -81,7 +81,7 @@ def test_a_kill_is_counted_where_it_hit(tmp_path, traffic) -> None:
 
 PARENT = """
 import os, sys, time
-from pax_assets.jobs import parsing
+from pax_assets.jobs.rows import parsing
 if __name__ == "__main__":
     pool = parsing._pool(2)
     for _ in range(4):
