@@ -34,6 +34,7 @@ from pax_assets.jobs.identities.identity import kind_of
 from pax_assets.jobs.insights.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.rows.arguments import add_region
 from pax_assets.lake import commit, index, ledger, maintenance, reading, removal, tables
 from pax_assets.messages.message import CHANNELS
 
@@ -393,7 +394,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> ErasureReport:  # noqa: ARG
     parser.add_argument("--lake", required=True)
     parser.add_argument("--landing", required=True)
     parser.add_argument("--identity", action="append", required=True, help="may be repeated")
-    parser.add_argument("--default-region", default="US")
+    add_region(parser)
     parser.add_argument("--whole-person", action="store_true")
     parser.add_argument("--erase", action="store_true", help="do it; without, only count")
     parser.add_argument(

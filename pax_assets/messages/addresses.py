@@ -14,6 +14,8 @@ from pax_assets.messages.email.encoded_words import decode_words
 
 _SCHEME = re.compile(r"(?:whatsapp|tel|sms|smsto|mms|rcs)[:;]", re.IGNORECASE)
 _DIALLED = re.compile(r"[+0-9()\[\]./ \u00a0\u2010-\u2015-]+")
+# `+49 (0)170 1234567`: the nought is dialled inside the country only.
+_TRUNK = re.compile(r"(?<=[0-9])[ \u00a0]?\(0\)")
 _NON_DIGIT = re.compile(r"[^0-9]")
 _BARE = re.compile(r"[^\s<>,;:()\"\\\[\]]+@[^\s<>,;:()\"\\]+")
 _NAMED = re.compile(r"\"?([^\"<>,;:()@\\]*?)\"?\s*<\s*([^\s<>,;()\"]+@[^\s<>,;()\"]+)\s*>")
@@ -33,9 +35,10 @@ def phone(raw: str, default_region: str) -> str:
     text = _SCHEME.sub("", raw.strip(), count=1).strip()
     if not _DIALLED.fullmatch(text):
         return text
-    digits = _NON_DIGIT.sub("", text)
     if text.startswith("+"):
+        digits = _NON_DIGIT.sub("", _TRUNK.sub("", text, count=1))
         return f"+{digits}" if 7 <= len(digits) <= 15 else text
+    digits = _NON_DIGIT.sub("", text)
     return _national(text, default_region) if 7 <= len(digits) <= 17 else text
 
 
@@ -43,7 +46,7 @@ def whatsapp_number(raw: str) -> str:
     """Return a WhatsApp id as `+<digits>`: WhatsApp writes international numbers without `+`."""
     text = _SCHEME.sub("", raw.strip(), count=1).strip()
     if _DIALLED.fullmatch(text):
-        digits = _NON_DIGIT.sub("", text)
+        digits = _NON_DIGIT.sub("", _TRUNK.sub("", text, count=1))
         if 7 <= len(digits) <= 15:
             return f"+{digits}"
     return text

@@ -157,7 +157,8 @@ def _from_iso(found: re.Match[str]) -> Moment | None:
         )
     except ValueError:
         return None
-    return _bounded(at, precision, None if zone_text else "UTC")
+    is_stated = zone is not None or (zone_text or "+")[0] not in "+-"
+    return _bounded(at, precision, None if is_stated else "UTC")
 
 
 def _zone(text: str | None) -> timezone | None:
@@ -165,7 +166,7 @@ def _zone(text: str | None) -> timezone | None:
         return None
     digits = text[1:].replace(":", "")
     minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
-    # `timezone` refuses a full day and more; such an offset is a typing error and UTC is kept.
+    # `timezone` refuses a full day and more; such an offset is a typing error and UTC assumed.
     if minutes >= 24 * 60:
         return None
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))

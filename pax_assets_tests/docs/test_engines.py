@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pax_assets.settings import Settings
 from pax_assets_tests.conftest import PROJECT
+from pax_assets_tests.docs.pages import reports
 from pax_assets_tests.landing_objects import DAYS, land, line
 
 PAGE = (PROJECT / "docs" / "engines.md").read_text()
@@ -29,17 +28,7 @@ def lake(tmp_path_factory) -> str:
 def _reports(block: str, lake: str) -> list[dict]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_"))}
     activated = f"{PROJECT / '.venv' / 'bin'}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["/bin/bash", "-euc", block],
-        cwd=PROJECT,
-        env={**kept, "PATH": activated, "PAX_LAKE": lake},
-        capture_output=True,
-        text=True,
-        timeout=290,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(found) for found in done.stdout.splitlines() if found.startswith("{")]
+    return reports(block, lake, kept, activated)
 
 
 def test_in_python(lake) -> None:

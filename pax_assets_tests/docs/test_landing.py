@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
 
 import pytest
 
 from pax_assets.lake.landing import _UNFINISHED, objects_at, undated_objects
 from pax_assets_tests.conftest import PROJECT
+from pax_assets_tests.docs.pages import reports
 from pax_assets_tests.landing_objects import DAYS, land, line
 
 PAGE = (PROJECT / "docs" / "landing.md").read_text()
@@ -22,17 +21,7 @@ def _reports(block: str, lake: str) -> list[dict]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     # No Java on the path: the page says that none is needed.
     activated = f"{PROJECT / '.venv' / 'bin'}"
-    done = subprocess.run(
-        ["/bin/bash", "-euc", block],
-        cwd=PROJECT,
-        env={**kept, "PATH": activated, "PAX_LAKE": lake},
-        capture_output=True,
-        text=True,
-        timeout=290,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(found) for found in done.stdout.splitlines() if found.startswith("{")]
+    return reports(block, lake, kept, activated)
 
 
 @pytest.mark.timeout(600)

@@ -153,8 +153,10 @@ def test_a_file_that_nobody_takes_in_is_left_and_reported(spark, place):
     both = eml(MAIL, "b@example.org", "m8", "calculus") + eml("z@example.org", MAIL, "m9", "hers")
     land(Path(landing), f"email/{DAYS[0]}/box.mbox.part", both)
     land(Path(landing), f"sms/{DAYS[0]}/up.jsonl.gz.part", gzip.compress(line("7").encode()))
+    land(Path(landing), f"email/{DAYS[0]}/.theirs.tmp", both)
     report = erase(lake, landing, [MAIL])
-    assert sorted(Path(path).name for path in report.left) == ["box.mbox.part", "up.jsonl.gz.part"]
+    left = [".theirs.tmp", "box.mbox.part", "up.jsonl.gz.part"]
+    assert sorted(Path(path).name for path in report.left) == left
     assert (Path(landing) / f"email/{DAYS[0]}/box.mbox.part").is_file()
 
 
@@ -385,12 +387,19 @@ def test_of_a_form_that_cannot_be_rewritten_other_peoples_rows_stay(lake, tmp_pa
         ("+1 (555) 010-0001", "+15550100001"),
         ("whatsapp:+15550100001", "+15550100001"),
         ("(212) 555-0101", "+12125550101"),
+        ("+49 (0)170 1234567", "+491701234567"),
         ("Ada <ADA@Example.org>", "ada@example.org"),
         ("US.13491208655302741918", "US.13491208655302741918"),
     ],
 )
 def test_identities_are_read_in_any_spelling(raw, spelled):
     assert identity(raw, "US") == spelled
+
+
+@pytest.mark.parametrize("text", ["+49 (0)170 1234567", "0049(0)170/1234567", "0170 1234567"])
+def test_a_number_is_found_with_the_nought_of_its_country(text):
+    person = Subjects.of(["+491701234567"], "US")
+    assert person.are_in([f"call {text} now".encode(), b"+49 (0)170 12345678"]) == [True, False]
 
 
 @pytest.mark.parametrize("raw", ["", "Ada", "123", "@", "a@b, c@d", "%", "+"])

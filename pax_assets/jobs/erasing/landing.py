@@ -25,6 +25,8 @@ from pax_assets.jobs.identities.evidence import FOLDER
 from pax_assets.lake import landing, tables
 
 _LINE = re.compile(r"(?:line )?(\d+)(?::|\.|$|,| )")
+# As the gateway names what is not whole yet, and `_rewrite` below.
+_LEFTOVER = re.compile(r"/(?:\.gateway/\.[^/]*|\.[^/]*\.[0-9a-f]{8})\.tmp$")
 _CHUNK = 4 * 1024 * 1024
 _OVERLAP = 1024
 _HEAD = 64 * 1024
@@ -92,8 +94,7 @@ def erase_from_landing(
 
 def _is_leftover(path: str) -> bool:
     """Whether PAX itself wrote this file and was killed: the gateway, or an erasure."""
-    name = path.rsplit("/", 1)[-1]
-    return name.startswith(".") and name.endswith(".tmp")
+    return _LEFTOVER.search(path) is not None
 
 
 def _mentions(system: fs.FileSystem, path: str, subjects: Subjects) -> bool:

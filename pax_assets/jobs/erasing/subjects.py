@@ -144,8 +144,13 @@ def _spelled(one: str) -> Sequence[str]:
     if kind == "whatsapp":
         return [rf"(?:^|[^A-Za-z0-9.]){re.escape(one)}(?:[^A-Za-z0-9]|$)"]
     digits = one.removeprefix("+")
-    spelled = [rf"(?:^|[^0-9])(?:00)?{_BETWEEN.join(digits)}(?:[^0-9]|$)"]
     national = _national(one)
+    country = digits.removesuffix(national) if national else ""
+    spelled = [rf"(?:^|[^0-9])(?:00)?{_BETWEEN.join(digits)}(?:[^0-9]|$)"]
+    if country:
+        # `+49 (0)170 …`: a nought that is dialled inside the country only.
+        within = rf"{_BETWEEN.join(country)}{_BETWEEN}\(0\){_BETWEEN}{_BETWEEN.join(national)}"
+        spelled.append(rf"(?:^|[^0-9])(?:00)?{within}(?:[^0-9]|$)")
     if len(national) >= 7:
         # Not after a country code, which may be another one.
         before = r"(?:^|[^0-9+\s().\-/])[\s(]{0,3}0?"

@@ -21,9 +21,7 @@ def add_parse_arguments(parser: argparse.ArgumentParser) -> None:
     # The settings' own variables: by hand and by Dagster the same object gives the same rows.
     given = os.environ.get
     parser.add_argument("--workers", type=_count, default=given("PAX_PARSE_WORKERS") or "1")
-    parser.add_argument(
-        "--default-region", type=_region, default=given("PAX_DEFAULT_REGION") or "US"
-    )
+    add_region(parser)
     parser.add_argument("--default-zone", type=_zone, default=given("PAX_DEFAULT_ZONE") or "UTC")
     parser.add_argument(
         "--date-order",
@@ -42,6 +40,12 @@ def add_parse_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="in processes on this machine, or in Spark's workers; auto: there on a cluster only",
     )
+
+
+def add_region(parser: argparse.ArgumentParser) -> None:
+    """Add the country of numbers without a country code; the settings' own unless it is given."""
+    default = os.environ.get("PAX_DEFAULT_REGION") or "US"
+    parser.add_argument("--default-region", type=_region, default=default)
 
 
 def day_of_arrival(text: str) -> str:

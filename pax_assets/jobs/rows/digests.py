@@ -5,8 +5,6 @@ Pieces are cut out of the bytes that hold them all, and the digests become text 
 hashing is what the time goes to.
 """
 
-# pyarrow.compute makes its functions when it is imported; a type checker does not see them.
-# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import hashlib
