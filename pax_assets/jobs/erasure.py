@@ -168,7 +168,7 @@ def _whole(lake: str, person: Subjects) -> Subjects:
 def _find(lake: str, person: Subjects, pending: set[str]) -> _Found:
     found = _Found()
     for channel, table in [*zip(CHANNELS, _RAW, strict=True), *((None, t) for t in _BESIDE)]:
-        snapshot = tables.open_table(lake, table)
+        snapshot = tables.newest(lake, table)
         if snapshot is None:
             continue
         for file in removal.stored_files(snapshot):

@@ -73,7 +73,7 @@ def _update(lake: str, model_version: str) -> GraphReport:
     state = commit.ensure(lake, DAYS, SCHEMAS[DAYS])
     stored = read(lake, DAYS, version=state.version()).to_pylist()
     known = {row["day"]: row["fingerprint"] for row in stored}
-    sources = {table: tables.open_table(lake, table) for table in _SOURCES}
+    sources = {table: tables.newest(lake, table) for table in _SOURCES}
     present = _fingerprints(sources, model_version)
     # A day without a fingerprint belongs to an update that did not end.
     complete = not known or None in known.values()

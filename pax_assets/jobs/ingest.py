@@ -119,13 +119,12 @@ def ingest(
     )
     settled: set[str] = set()
     taken: list[str] = []
-    while True:
+    is_more = True
+    while is_more:
         try:
-            parsed = _ingest_batch(request, settled)
+            parsed, is_more = _ingest_batch(request, settled)
         except _Overtaken:
             continue
-        if parsed is None:
-            break
         taken += [entry.raw_uri for entry in parsed.entries]
         report.unchanged += len(parsed.unchanged)
         report.unreadable |= parsed.unreadable
@@ -158,8 +157,8 @@ class _Overtaken(Exception):
     """Another run has ingested some of the same objects; decide again which are unseen."""
 
 
-def _ingest_batch(request: _Request, settled: set[str]) -> Parsed | None:
-    """Ingest up to a batch of unseen objects in one commit; None if there are none."""
+def _ingest_batch(request: _Request, settled: set[str]) -> tuple[Parsed, bool]:
+    """Ingest up to a batch of unseen objects in one commit; return also whether there are more."""
     # The snapshot comes before the ledger is read: a commit between the two is a conflict.
     snapshot = commit.ensure(request.lake, request.table)
     landed = _landed(request)
@@ -168,8 +167,10 @@ def _ingest_batch(request: _Request, settled: set[str]) -> Parsed | None:
         start_workers(landed.dated, request.workers)
     index.catch_up(request.lake, request.channel)
     objects, known = _unseen(request, landed, settled)
-    if not objects:
-        return None
+    batch = _batch(objects)
+    is_more = len(batch) < len(objects)
+    if not batch:
+        return Parsed(), is_more
     with _staging(request.lake, request.table) as staging:
         task = ParseTask(
             lake=request.lake,
@@ -179,17 +180,17 @@ def _ingest_batch(request: _Request, settled: set[str]) -> Parsed | None:
             day=request.day,
             received_at=request.received_at,
             options=request.options,
-            objects=tuple(objects),
+            objects=tuple(batch),
             known=known,
             parser=parser_version(request.options),
         )
         parsed = request.parse(task, request.workers)
         if not parsed.entries:
-            return parsed
+            return parsed, is_more
         for table in BESIDE:
             _commit_beside(request, table, parsed)
     _commit_rows(request, snapshot, parsed, known)
-    return parsed
+    return parsed, is_more
 
 
 def _commit_rows(
@@ -256,18 +257,24 @@ def _landed(request: _Request) -> _Landed:
 def _unseen(
     request: _Request, landed: _Landed, settled: set[str]
 ) -> tuple[list[landing.LandedObject], Digests]:
-    """Return a batch of objects that the ledger does not know, and the digests of known paths."""
+    """Return the objects that the ledger does not know, and the digests of known paths."""
     known = _known(request, [found.path for found in landed.undated])
-    batch: list[landing.LandedObject] = []
+    objects = [
+        found
+        for found in [*landed.dated, *landed.undated]
+        if found.path not in settled and found.etag not in _etags(known, found.path)
+    ]
+    return objects, _digests(known)
+
+
+def _batch(objects: Sequence[landing.LandedObject]) -> Sequence[landing.LandedObject]:
+    """Return the first objects, as many as one commit takes."""
     size = 0
-    for found in [*landed.dated, *landed.undated]:
-        if found.path in settled or found.etag in _etags(known, found.path):
-            continue
-        if batch and (len(batch) >= _BATCH_OBJECTS or size + found.size > _BATCH_BYTES):
-            break
-        batch.append(found)
+    for number, found in enumerate(objects):
         size += found.size
-    return batch, _digests(known)
+        if number and (number >= _BATCH_OBJECTS or size > _BATCH_BYTES):
+            return objects[:number]
+    return objects
 
 
 def _known(request: _Request, undated: list[str]) -> Known:
@@ -316,17 +323,17 @@ def _commit_beside(request: _Request, table: str, parsed: Parsed) -> None:
         # Objects in a day's folder count for that day in every run: the others need no look.
         affected &= pc.field("arrival_day") == request.day
 
+    def present(version: int | None = None) -> list[dict]:
+        columns = ["raw_uri", "object_sha256", "arrival_day"]
+        return tables.read(request.lake, table, columns, affected, version=version).to_pylist()
+
+    if rows.num_rows == 0 and not present():
+        return
+
     def attempt() -> None:
         snapshot = commit.ensure(request.lake, table)
-        present = tables.read(
-            request.lake,
-            table,
-            ["raw_uri", "object_sha256", "arrival_day"],
-            affected,
-            version=snapshot.version(),
-        ).to_pylist()
         same, stale = set(), set()
-        for row in present:
+        for row in present(snapshot.version()):
             uri, day = row["raw_uri"], row["arrival_day"]
             written = row["object_sha256"] == digests[uri] and day == request.day
             (same if written else stale).add((uri, day))

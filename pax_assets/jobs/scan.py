@@ -63,7 +63,7 @@ def files_holding(
 
     Decided by the bounds of `raw_uri` in the files' footers.
     """
-    snapshot = tables.open_table(lake, table, version)
+    snapshot = tables.at(lake, table, version)
     if snapshot is None:
         return [], 0
     wanted = sorted(uris)
@@ -107,7 +107,7 @@ def read_files(
 def _files(
     lake: str, table: str, keys: Sequence[str], partitions: Sequence[str] | None
 ) -> list[str]:
-    snapshot = tables.open_table(lake, table)
+    snapshot = tables.newest(lake, table)
     if snapshot is None or partitions == []:
         return []
     return [

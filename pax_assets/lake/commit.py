@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,12 +32,15 @@ from pax_assets.lake.schemas import SCHEMAS, partition_columns
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
+    from pax_assets.lake.snapshots import Snapshot
+
 # Smallest and largest values of columns are not written to the Delta log. They would be people's
 # words in a log that is not rewritten when a row is erased; and deltalake 1.6.6 takes the bounds of
 # a column that has none, beside one that has, for "equal to nothing" and skips the file. Files are
 # found by partition, row groups by the bounds in the Parquet footers, which go with their file.
 # Opening a table reads the log since its last checkpoint: at most ten commits of it.
 _PROPERTIES = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "10"}
+_PARQUET = {"compression": "zstd"}
 _ATTEMPTS = 12
 T = TypeVar("T")
 
@@ -102,35 +105,39 @@ def _grown(lake: str, table: str, wanted: pa.Schema) -> DeltaTable:
     return _grown(lake, table, wanted)
 
 
-def write(lake: str, table: str, rows: pa.Table, *, row_group: int | None = None) -> list[DataFile]:
+def write(
+    lake: str, table: str, rows: pa.Table, *, parquet: Mapping[str, Any] = _PARQUET
+) -> list[DataFile]:
     """Write `rows` below the root of `table`, a file for each partition; commit nothing.
 
-    `row_group` is the number of rows that a reader can skip at once.
+    `parquet` are options of `pyarrow.parquet.write_table`.
     """
     keys = partition_columns(table, SCHEMAS.get(table, rows.schema))
     if rows.num_rows == 0:
         return []
     if not keys:
-        return [_write_file(lake, table, rows, {}, row_group)]
+        return [_write_file(lake, table, rows, {}, parquet)]
     files = []
     for partition in rows.select(keys).group_by(keys).aggregate([]).to_pylist():
         chosen = rows
         for key, value in partition.items():
             chosen = chosen.filter(pc.equal(chosen[key], value))
-        files.append(_write_file(lake, table, chosen.drop_columns(keys), partition, row_group))
+        files.append(_write_file(lake, table, chosen.drop_columns(keys), partition, parquet))
     return files
 
 
 def _write_file(
-    lake: str, table: str, rows: pa.Table, partition: Mapping[str, str], row_group: int | None
+    lake: str,
+    table: str,
+    rows: pa.Table,
+    partition: Mapping[str, str],
+    parquet: Mapping[str, Any],
 ) -> DataFile:
     folder = partition_path(partition)
     path = f"{folder}{uuid.uuid4().hex}.parquet"
     system, root = tables.filesystem(tables.location(lake, table))
     tables.make_folder(system, f"{root}/{folder}")
-    pq.write_table(
-        rows, f"{root}/{path}", filesystem=system, compression="zstd", row_group_size=row_group
-    )
+    pq.write_table(rows, f"{root}/{path}", filesystem=system, **parquet)
     return _describe(system, root, path, partition)
 
 
@@ -235,18 +242,24 @@ def commit(
         raise Conflict(f"{snapshot.table_uri}: {error}") from error
 
 
-def _files(snapshot: DeltaTable) -> list[dict]:
+def reached(snapshot: Snapshot | None, name: str) -> int:
+    """Return the number of a named transaction; -1 where none landed, or there is no table."""
+    number = None if snapshot is None else snapshot.transaction_version(name)
+    return -1 if number is None else number
+
+
+def _files(snapshot: Snapshot) -> list[dict]:
     keys = snapshot.metadata().partition_columns
     rows = pa.table(snapshot.get_add_actions(flatten=True)).to_pylist()
     return [{**row, "partition": {key: row[f"partition.{key}"] for key in keys}} for row in rows]
 
 
-def partition_values(snapshot: DeltaTable, key: str) -> list[str]:
+def partition_values(snapshot: Snapshot, key: str) -> list[str]:
     """Return the values of a partition column that have files, in order."""
     return sorted({row["partition"][key] for row in _files(snapshot)})
 
 
-def partition_rows(snapshot: DeltaTable, partition: Mapping[str, str]) -> int:
+def partition_rows(snapshot: Snapshot, partition: Mapping[str, str]) -> int:
     """Return how many rows the snapshot's log says that a partition has."""
     return sum(
         row["num_records"]
@@ -255,12 +268,12 @@ def partition_rows(snapshot: DeltaTable, partition: Mapping[str, str]) -> int:
     )
 
 
-def row_counts(snapshot: DeltaTable) -> dict[str, int]:
+def row_counts(snapshot: Snapshot) -> dict[str, int]:
     """Return the snapshot's files with the number of rows that the log says they have."""
     return {row["path"]: row["num_records"] for row in _files(snapshot)}
 
 
-def partition_files(snapshot: DeltaTable, partition: Mapping[str, str]) -> list[str]:
+def partition_files(snapshot: Snapshot, partition: Mapping[str, str]) -> list[str]:
     """Return the snapshot's files of one partition (of the whole table for an empty mapping)."""
     return [
         row["path"]
@@ -269,7 +282,7 @@ def partition_files(snapshot: DeltaTable, partition: Mapping[str, str]) -> list[
     ]
 
 
-def is_empty(snapshot: DeltaTable, column: str, value: str) -> bool:
+def is_empty(snapshot: Snapshot, column: str, value: str) -> bool:
     """Whether a partition has no files; this costs less than listing them."""
     return not snapshot.file_uris(file_pruning_predicate=[(column, "=", value)])
 

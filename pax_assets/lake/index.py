@@ -9,7 +9,7 @@ between the two leaves nothing in it that the tables do not hold.
 Ids are SHA-256 digests, of the channel among other things; the index keeps, by channel, their
 first 128 bits as two numbers, sorted. A lookup reads the first of them, eight bytes for each
 record that ever arrived, and the other columns only where it found something. Files are merged
-as they become many (ten of a size make one of the next, as in a log-structured merge tree), so
+as they become many (four of a size make one of the next, as in a log-structured merge tree), so
 their number grows with the logarithm of history.
 """
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import pyarrow as pa
@@ -34,12 +35,16 @@ TABLE = "message_keys"
 # The first in this order wins.
 ORDER = ("arrival_day", "raw_uri", "raw_ordinal")
 _COLUMNS = ["message_id", "arrival_day", "raw_uri", "raw_ordinal"]
-_FAN_IN = 10
+_FAN_IN = 4
 _SMALLEST_TIER = 1_000
 # A file above this is not merged again: rewriting it would cost more than opening it.
 _LARGEST_MERGED = 4_000_000
-# Rows that are read together when one of them is looked for.
-_ROW_GROUP = 8_192
+# Digests do not compress. Rows of a group are read together when one of them is looked for.
+_PARQUET = {
+    "compression": "none",
+    "use_dictionary": ["arrival_day", "raw_uri"],
+    "row_group_size": 32_768,
+}
 _PLACED = pa.schema([f for f in MESSAGE_KEYS if f.name != "channel"])
 
 
@@ -47,13 +52,12 @@ def catch_up(lake: str, channel: str) -> None:
     """Bring the ledger, then the index, up to the newest version of the channel table."""
     name = ledger.raw_table(channel)
     target = ledger.catch_up(lake, channel)
-    if target is None:
+    if target is None or commit.reached(tables.newest(lake, TABLE), name) >= target:
         return
 
     def attempt() -> None:
         snapshot = commit.ensure(lake, TABLE)
-        reached = snapshot.transaction_version(name)
-        reached = -1 if reached is None else reached
+        reached = commit.reached(snapshot, name)
         if reached >= target:
             return
         rows, again = _occurrences(lake, channel, reached, target)
@@ -106,7 +110,7 @@ def _write(lake: str, channel: str, rows: pa.Table) -> list[commit.DataFile]:
     rows = rows.append_column("channel", pa.repeat(pa.scalar(channel), rows.num_rows))
     # Sorted, so that equal ids lie together and the numbers pack well.
     ordered = rows.take(pa.array(np.argsort(rows["key"].to_numpy(), kind="stable")))
-    return commit.write(lake, TABLE, ordered, row_group=_ROW_GROUP)
+    return commit.write(lake, TABLE, ordered, parquet=_PARQUET)
 
 
 def _without_objects(
@@ -189,46 +193,60 @@ def repeated(lake: str, channel: str, ids: pa.ChunkedArray) -> pa.Table:
     through its duplicates. Bring the index up to date first (`catch_up`). Reads eight bytes for
     each record of the channel's history, and the surroundings of the rows that it returns.
     """
-    snapshot = tables.open_table(lake, TABLE)
+    snapshot = tables.newest(lake, TABLE)
     wanted = sorted_distinct(high_halves(ids))
     if snapshot is None or not len(wanted):
         return _ranked(_PLACED.empty_table())
     counts = np.zeros(len(wanted), np.int64)
-    hits: list[tuple[str, np.ndarray, np.ndarray]] = []
-    for path in commit.partition_files(snapshot, {"channel": channel}):
-        at, which = _hits(lake, path, wanted)
-        counts += np.bincount(which, minlength=len(wanted))
-        hits.append((path, at, which))
+    hits: list[tuple[pq.ParquetFile, np.ndarray, np.ndarray]] = []
     parts = [_PLACED.empty_table()]
-    for path, at, which in hits:
-        several = at[counts[which] > 1]
-        if len(several):
-            parts.append(_rows_at(lake, path, several))
+    system, root = tables.filesystem(tables.location(lake, TABLE))
+    with ExitStack() as opened:
+        for path in commit.partition_files(snapshot, {"channel": channel}):
+            file = pq.ParquetFile(
+                f"{root}/{path}", filesystem=system, read_dictionary=["arrival_day", "raw_uri"]
+            )
+            opened.enter_context(file)
+            first, number = _hits(file, wanted)
+            counts += number
+            hits.append((file, first, number))
+        for file, first, number in hits:
+            number = number[counts > 1]
+            several = _ranges(first[counts > 1], number)
+            if len(several):
+                parts.append(_rows_at(file, several, np.repeat(wanted[counts > 1], number)))
     return _ranked(pa.concat_tables(parts))
 
 
-def _hits(lake: str, path: str, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which rows of a file have a wanted key, and which of the wanted each has."""
-    system, root = tables.filesystem(tables.location(lake, TABLE))
-    with system.open_input_file(f"{root}/{path}") as stream:
-        keys = pq.ParquetFile(stream).read(columns=["key"])["key"].to_numpy()
-    at = np.flatnonzero(_among(keys, wanted))
-    return at, np.searchsorted(wanted, keys[at])
+def _hits(file: pq.ParquetFile, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each wanted key the first row of a file that has it, and how many rows do."""
+    keys = file.read(columns=["key"])["key"].to_numpy()
+    # Files are sorted, so that few keys are looked for in many and not the other way round.
+    first = np.searchsorted(keys, wanted)
+    return first, np.searchsorted(keys, wanted, "right") - first
 
 
-def _rows_at(lake: str, path: str, rows: np.ndarray) -> pa.Table:
-    """Return these rows (numbers, in order) of a file, reading only the row groups with them."""
-    system, root = tables.filesystem(tables.location(lake, TABLE))
-    with system.open_input_file(f"{root}/{path}") as stream:
-        file = pq.ParquetFile(stream)
-        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-        ends = np.cumsum(sizes)
-        groups, counts = np.unique(np.searchsorted(ends, rows, "right"), return_counts=True)
-        read = file.read_row_groups(groups.tolist()).cast(_PLACED)
+def _ranges(first: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return the row numbers first, first + 1, ... of each range, one after another."""
+    ends = np.cumsum(number)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - number), number)
+
+
+def _rows_at(file: pq.ParquetFile, rows: np.ndarray, keys: np.ndarray) -> pa.Table:
+    """Return these rows (numbers, in order) of a file, reading only the row groups with them.
+
+    `keys` are the keys that they have. Of the rows that are decoded few are taken, so the file is
+    to give its texts as numbers (dictionaries).
+    """
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    ends = np.cumsum(sizes)
+    groups, counts = np.unique(np.searchsorted(ends, rows, "right"), return_counts=True)
+    read = file.read_row_groups(groups.tolist(), columns=_PLACED.names[1:])
     # Where each group begins in the file, and in what was read of it.
     begins = np.concatenate([[0], ends])[groups]
     placed = np.concatenate([[0], np.cumsum(np.asarray(sizes)[groups])])[:-1]
-    return read.take(pa.array(rows + np.repeat(placed - begins, counts)))
+    found = read.take(pa.array(rows + np.repeat(placed - begins, counts)))
+    return found.add_column(0, "key", pa.array(keys)).cast(_PLACED)
 
 
 def _among(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -158,7 +158,7 @@ class Watch:
 
     def _forget(self) -> None:
         """Begin anew each hour, and where the lake is another one than before."""
-        snapshot = tables.open_table(self._lake, "ledger")
+        snapshot = tables.newest(self._lake, "ledger")
         table = "" if snapshot is None else str(snapshot.metadata().id)
         if table != self._table or time.monotonic() >= self._forget_at:
             self._known.clear()

@@ -14,13 +14,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from pax_assets.lake import commit, tables
 from pax_assets.lake.schemas import LEDGER
+
+if TYPE_CHECKING:
+    from pax_assets.lake.snapshots import Snapshot
 
 METADATA_KEY = "pax.ledger"
 
@@ -66,18 +69,21 @@ def catch_up(lake: str, channel: str) -> int | None:
     such table. Safe to run at any time, from several processes.
     """
     name = raw_table(channel)
-    raw = tables.open_table(lake, name)
+    raw = tables.newest(lake, name)
     if raw is None:
         return None
     target = raw.version()
+    # Mostly there is nothing to do, and a reader's snapshot says so for less.
+    reached = commit.reached(tables.newest(lake, "ledger"), name)
+    if reached >= target:
+        return reached
 
     def attempt() -> int:
         snapshot = commit.ensure(lake, "ledger")
-        reached = snapshot.transaction_version(name)
-        reached = -1 if reached is None else reached
+        reached = commit.reached(snapshot, name)
         if reached >= target:
             return reached
-        rows = _rows(channel, _commits(raw, after=reached))
+        rows = _rows(channel, _commits(name, raw, after=reached))
         files = commit.write(lake, "ledger", rows)
         remove: list[str] = []
         for day, uris in _replaced(rows).items():
@@ -92,13 +98,13 @@ def catch_up(lake: str, channel: str) -> int | None:
     return commit.retrying(attempt)
 
 
-def _commits(raw: DeltaTable, after: int) -> list[tuple[int, list[dict]]]:
+def _commits(table: str, raw: Snapshot, after: int) -> list[tuple[int, list[dict]]]:
     """Return the entries of each commit later than version `after`, the oldest first."""
     missing = raw.version() - after
     history = raw.history(missing)
     if len(history) < missing:
         raise RuntimeError(
-            f"{raw.table_uri}: the log of versions {after + 1} to "
+            f"{table}: the log of versions {after + 1} to "
             f"{raw.version() - len(history)} was cleaned up before the ledger was caught up; "
             "restore those log files, or rebuild the ledger from the table's rows"
         )
@@ -188,7 +194,7 @@ def entries_since(lake: str, channel: str, after: int, upto: int) -> list[dict]:
     that it costs what is new; from the ledger where the log does not reach back so far.
     """
     columns = ["raw_uri", "arrival_day", "messages", "replaces"]
-    raw = tables.open_table(lake, raw_table(channel))
+    raw = tables.newest(lake, raw_table(channel))
     if raw is None:
         return []
     missing = raw.version() - after

@@ -113,7 +113,7 @@ def _require_columns(
     error: Exception,
     version: int | None,
 ) -> None:
-    snapshot = tables.open_table(lake, table, version)
+    snapshot = tables.at(lake, table, version)
     there = SCHEMAS[table].names if snapshot is None else [f.name for f in snapshot.schema().fields]
     absent = [name for name in columns or () if name not in there]
     # A filter does not tell its columns; the engine's message does.

@@ -22,6 +22,8 @@ from pax_assets.lake import commit, tables
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+    from pax_assets.lake.snapshots import Snapshot
+
 # Says of each row of a table whether it goes (a boolean array without nulls).
 Doomed = Callable[[pa.Table], pa.Array | pa.ChunkedArray]
 
@@ -99,7 +101,7 @@ class StoredFile:
         return rows
 
 
-def stored_files(snapshot: DeltaTable) -> Iterator[StoredFile]:
+def stored_files(snapshot: Snapshot) -> Iterator[StoredFile]:
     """Yield the data files of a snapshot."""
     keys = snapshot.metadata().partition_columns
     for row in pa.table(snapshot.get_add_actions(flatten=True)).to_pylist():

@@ -17,13 +17,16 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 from pyarrow import fs
 
+from pax_assets.lake import snapshots
 from pax_assets.lake.schemas import SCHEMAS
+from pax_assets.lake.snapshots import SharedSnapshot
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+
+    from pax_assets.lake.snapshots import Snapshot
 
 # What object_store and pyarrow understand, and nothing else of the environment.
 _S3_VARIABLES = (
@@ -92,17 +95,29 @@ def open_table(lake: str, table: str, version: int | None = None) -> DeltaTable 
 
     The snapshot does not move: open again to see later commits.
     """
-    try:
-        return DeltaTable(
-            location(lake, table), version=version, storage_options=storage_options(lake)
-        )
-    except TableNotFoundError:
-        return None
+    return snapshots.opened(location(lake, table), storage_options(lake), version)
+
+
+def newest(lake: str, table: str) -> Snapshot | None:
+    """Return the newest snapshot of `table` to read, or None if the table does not exist.
+
+    Other readers of this process share it, so nothing can be committed on it. Costs a look at the
+    log where the table has not changed since the last call.
+    """
+    return snapshots.newest(location(lake, table), storage_options(lake))
+
+
+def at(lake: str, table: str, version: int | None) -> Snapshot | None:
+    """Return `version` of `table` to read, the newest for None; None if there is no table."""
+    snapshot = newest(lake, table)
+    if snapshot is None or version in (None, snapshot.version()):
+        return snapshot
+    return open_table(lake, table, version)
 
 
 def version(lake: str, table: str) -> int | None:
     """Return the newest Delta version of `table`, or None if it does not exist."""
-    snapshot = open_table(lake, table)
+    snapshot = newest(lake, table)
     return None if snapshot is None else snapshot.version()
 
 
@@ -117,7 +132,7 @@ def empty(table: str, columns: Sequence[str] | None = None) -> pa.Table:
     return rows if columns is None else rows.select(list(columns))
 
 
-def files(lake: str, table: str, snapshot: DeltaTable) -> dict[str, dict[str, str | None]]:
+def files(lake: str, table: str, snapshot: Snapshot) -> dict[str, dict[str, str | None]]:
     """Return a snapshot's data files (full paths) with the values of their partition columns."""
     # `DeltaTable.file_uris` percent-encodes local paths, and engines then find no file, or fail.
     root = location(lake, table)
@@ -128,8 +143,13 @@ def files(lake: str, table: str, snapshot: DeltaTable) -> dict[str, dict[str, st
     }
 
 
-def dataset(lake: str, table: str, snapshot: DeltaTable) -> ds.Dataset:
-    """Return a snapshot's files as a pyarrow dataset.
+def dataset(
+    lake: str,
+    table: str,
+    snapshot: Snapshot,
+    filter: ds.Expression | None = None,  # noqa: A002
+) -> ds.Dataset:
+    """Return a snapshot's files, those of partitions that `filter` may keep, as a pyarrow dataset.
 
     Arrow's own filesystem does the reading. `DeltaTable.to_pyarrow_dataset` reads through Python
     callbacks on Arrow's threads, and about one process in thirty then aborted while it ended.
@@ -137,15 +157,25 @@ def dataset(lake: str, table: str, snapshot: DeltaTable) -> ds.Dataset:
     # Imports pandas, which nothing else here needs.
     import pyarrow.dataset as ds
 
-    address = location(lake, table)
-    system, root = filesystem(address)
-    schema = pa.schema(snapshot.schema().to_arrow())
-    form = ds.ParquetFileFormat()
-    fragments = [
-        form.make_fragment(root + path[len(address) :], system, _holds(tuple(values.items())))
-        for path, values in files(lake, table, snapshot).items()
+    shared = snapshot.derived if isinstance(snapshot, SharedSnapshot) else {}
+    every = shared.get("dataset")
+    if every is None:
+        address = location(lake, table)
+        system, root = filesystem(address)
+        form = ds.ParquetFileFormat()
+        fragments = [
+            form.make_fragment(root + path[len(address) :], system, _holds(tuple(values.items())))
+            for path, values in files(lake, table, snapshot).items()
+        ]
+        schema = pa.schema(snapshot.schema().to_arrow())
+        every = ds.FileSystemDataset(fragments, schema, form, system)
+        shared["dataset"] = every
+    # New fragments of those: the ones that were read keep the footer of their file.
+    chosen = [
+        every.format.make_fragment(found.path, every.filesystem, found.partition_expression)
+        for found in every.get_fragments(filter)
     ]
-    return ds.FileSystemDataset(fragments, schema, form, system)
+    return ds.FileSystemDataset(chosen, every.schema, every.format, every.filesystem)
 
 
 @lru_cache(maxsize=4096)
@@ -172,10 +202,10 @@ def read(
     reads the table as it was. Rows come in no particular order. Timestamps are microseconds UTC.
     A known table that was never written gives no rows; an unknown one raises `UnknownTable`.
     """
-    snapshot = open_table(lake, table, version)
+    snapshot = at(lake, table, version)
     if snapshot is None:
         return empty(table, columns)
-    rows = dataset(lake, table, snapshot).to_table(columns=columns, filter=filter)
+    rows = dataset(lake, table, snapshot, filter).to_table(columns=columns, filter=filter)
     if table not in SCHEMAS:
         return rows
     known = SCHEMAS[table]
@@ -185,16 +215,16 @@ def read(
 
 def head(lake: str, table: str, rows: int, filter: ds.Expression) -> pa.Table:  # noqa: A002
     """Read some `rows` of a known table that `filter` keeps, and no more of it than that takes."""
-    snapshot = open_table(lake, table)
+    snapshot = newest(lake, table)
     if snapshot is None:
         return empty(table)
-    found = dataset(lake, table, snapshot).head(rows, filter=filter, batch_size=1024)
+    found = dataset(lake, table, snapshot, filter).head(rows, filter=filter, batch_size=1024)
     return found.select(SCHEMAS[table].names).cast(SCHEMAS[table])
 
 
 def rows_on(lake: str, table: str, day: str) -> int:
     """Return how many rows a daily table's log says that a day has."""
-    snapshot = open_table(lake, table)
+    snapshot = newest(lake, table)
     if snapshot is None:
         return 0
     files = pa.table(snapshot.get_add_actions(flatten=True)).to_pylist()

@@ -76,7 +76,7 @@ def _newest(lake: str, rows: "pa.Table") -> "pa.Table":
 
     from pax_assets.lake import tables
 
-    snapshot = tables.open_table(lake, "quarantine")
+    snapshot = tables.newest(lake, "quarantine")
     if snapshot is None or not rows.num_rows:
         return tables.empty("quarantine")
     newest = pc.field("arrival_day") == pc.max(rows["arrival_day"]).as_py()

@@ -128,7 +128,7 @@ def schema(lake: str, rows: pa.Table) -> dg.AssetCheckResult:
     from pax_assets.lake import tables
     from pax_assets.lake.schemas import MESSAGES
 
-    snapshot = tables.open_table(lake, "messages")
+    snapshot = tables.newest(lake, "messages")
     stored = pa.schema(snapshot.schema().to_arrow()) if snapshot else pa.schema([])
     problems = []
     for field in MESSAGES:
@@ -197,7 +197,7 @@ def _newest_days(lake: str) -> set[str]:
 
     days: set[str] = set()
     for table in ("messages", *(ledger.raw_table(channel) for channel in CHANNELS)):
-        snapshot = tables.open_table(lake, table)
+        snapshot = tables.newest(lake, table)
         if snapshot is not None:
             days.update(commit.partition_values(snapshot, "arrival_day")[-_NEWEST_DAYS:])
     return days

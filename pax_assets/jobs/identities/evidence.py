@@ -107,7 +107,7 @@ def _changed(lake: str, source: DeltaTable, table: str, before: int) -> set[str]
     if table == "messages":
         return changed_days(source, before)
     try:
-        former = tables.open_table(lake, table, before)
+        former = tables.at(lake, table, before)
     except DeltaError:
         return None
     if former is None:
