@@ -30,7 +30,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install instance demo test lint format dev serve stop system clean gateway bench-gateway bench-etl bench-incremental bench-mail spark-package fuzz faults bench-latency
+.PHONY: install instance demo test lint format dev serve stop system clean gateway bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency
 
 install: $(INSTALLED)
 
@@ -90,6 +90,12 @@ bench-etl: install
 
 bench-incremental: install
 	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_incremental
+
+eval-%: install
+	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python -m pax_assets_tests.evals $*
+
+bench-train: install
+	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python -m pax_assets_tests.benchmarks.bench_train
 
 bench-mail: install
 	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_mail

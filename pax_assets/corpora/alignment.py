@@ -116,8 +116,9 @@ def _label(
         word_start, word_end = trimmed(text, int(starts[first]), int(ends[last - 1]))
         if (word_start, word_end) != (start, end):
             losses["misaligned"] += 1
-        word_labels[first:last] = ids[f"I-{span.type}"]
-        word_labels[first] = ids[f"B-{span.type}"]
+        # The type of a mere end of a relation may be in no scheme; its layer is ignored anyway.
+        word_labels[first:last] = ids.get(f"I-{span.type}", IGNORED)
+        word_labels[first] = ids.get(f"B-{span.type}", IGNORED)
         first_tokens[span.id] = int(positions[first])
     labels = np.full(len(tokens), IGNORED, dtype=np.int32)
     labels[positions] = word_labels

@@ -38,16 +38,17 @@ def join_labels(labels: Iterable[Document], lake: str) -> Joined:
 
     documents = list(labels)
     wanted = [d.message_id for d in documents if d.message_id]
-    stored: dict[str, tuple[str, str]] = {}
+    stored: dict[str, tuple[str, str, str]] = {}
     if wanted:
         rows = read(
             lake,
             "messages",
-            columns=["message_id", "text", "conversation_id"],
+            columns=["message_id", "text", "conversation_id", "channel"],
             filter=pc.field("message_id").isin(wanted),
         )
         stored = {
-            row["message_id"]: (row["text"], row["conversation_id"]) for row in rows.to_pylist()
+            row["message_id"]: (row["text"], row["conversation_id"], row["channel"])
+            for row in rows.to_pylist()
         }
     joined, mismatched, from_store = [], [], 0
     for document in documents:
@@ -55,14 +56,16 @@ def join_labels(labels: Iterable[Document], lake: str) -> Joined:
         if found is None:
             joined.append(document)
             continue
-        text, conversation = found
+        text, conversation, channel = found
         spans = (*document.entities, *document.events)
         if any(text[s.start : s.end] != document.text[s.start : s.end] for s in spans):
             mismatched.append(document.doc_id)
             joined.append(document)
             continue
         from_store += 1
-        joined.append(replace(document, text=text, group=document.group or conversation))
+        joined.append(
+            replace(document, text=text, group=document.group or conversation, channel=channel)
+        )
     return Joined(joined, from_store, mismatched)
 
 

@@ -22,6 +22,12 @@ class SampleSource:
     seed: int
     name: str = "the sample corpus shipped with PAX"
 
+    def licences(self) -> dict[str, str]:
+        """Say by source under which licence it stands."""
+        from pax_assets.sample.corpus import SOURCE
+
+        return {SOURCE: "Apache-2.0 (synthetic, written for PAX)"}
+
     def documents(self) -> Iterator[Document]:
         """Yield the gold documents of the sample."""
         from pax_assets.sample import gold
@@ -44,6 +50,10 @@ class JsonLinesSource:
         """What the UI calls this source."""
         return str(self.path)
 
+    def licences(self) -> dict[str, str]:
+        """Nothing: documents in this form do not say."""
+        return {}
+
     def files(self) -> list[Path]:
         """The files, in name order; raises `LabelsMissing` when there are none."""
         files = sorted(self.path.glob("*.jsonl")) if self.path.is_dir() else [self.path]
@@ -57,7 +67,8 @@ class JsonLinesSource:
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of every file."""
-        from pax_assets.corpora.jsonl import CorpusError, read
+        from pax_assets.corpora.errors import CorpusError
+        from pax_assets.corpora.formats.jsonl import read
 
         seen: dict[str, Path] = {}
         for file in self.files():
@@ -75,6 +86,35 @@ class JsonLinesSource:
         return _hash(self.documents())
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredSources:
+    """The mix that a TOML file declares; `corpora.configuration` has its form."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What the UI calls this source."""
+        return str(self.path)
+
+    def licences(self) -> dict[str, str]:
+        """Say by source under which licence it stands, where the file says so."""
+        from pax_assets.corpora.configuration import read_sources
+
+        return {source.name: source.licence for source in read_sources(self.path)}
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents of every source."""
+        from pax_assets.corpora.configuration import read_sources
+
+        for source in read_sources(self.path):
+            yield from source.documents()
+
+    def version(self) -> str:
+        """Hash of the documents, 32 hex digits."""
+        return _hash(self.documents())
+
+
 def _hash(documents: Iterator[Document]) -> str:
     digest = hashlib.sha256()
     for line in sorted(document.to_json() for document in documents):
@@ -83,8 +123,9 @@ def _hash(documents: Iterator[Document]) -> str:
     return digest.hexdigest()[:32]
 
 
-def configured_source(settings: Settings) -> SampleSource | JsonLinesSource:
+def configured_source(settings: Settings) -> SampleSource | JsonLinesSource | DeclaredSources:
     """The source that the settings name: `PAX_LABELS`, else the sample."""
     if settings.labels:
-        return JsonLinesSource(Path(settings.labels))
+        path = Path(settings.labels)
+        return DeclaredSources(path) if path.suffix == ".toml" else JsonLinesSource(path)
     return SampleSource(settings.seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pax_assets.corpora import jsonl
 from pax_assets.corpora.alignment import IGNORED, Aligned, align
+from pax_assets.corpora.formats import jsonl
 from pax_assets.corpora.splits import SPLITS, assign_splits, group_of
 from pax_assets.inference import tokenization
 from pax_assets.inference.tokenization import TextTokenizer
@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("group", pa.string()),
         ("input_ids", INTS),
         ("word_ids", INTS),
+        ("word_shapes", INTS),
         ("offsets_start", INTS),
         ("offsets_end", INTS),
         ("entity_labels", INTS),
@@ -68,10 +69,12 @@ def tokenize(
     seed: int = 13,
     max_length: int = 256,
     stride: int = 64,
+    licences: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the tokenized dataset into `output` (created) and return `dataset.json`.
 
-    `encoder` is a folder with `tokenizer.json`. The files are `{train,dev,test}.parquet` (one
+    `encoder` is a folder with `tokenizer.json`, `licences` says by name under which the sources
+    stand. The files are `{train,dev,test}.parquet` (one
     row a window, see `SCHEMA`), `{train,dev,test}_gold.jsonl`, `labels.json`,
     `tokenizer.json` and `dataset.json`. Raises `SplitError`, `TokenizerError`, or
     `EmptyCorpusError` where train, dev or test has no document.
@@ -102,6 +105,7 @@ def tokenize(
         "max_length": max_length,
         "stride": stride,
         "counts": counts,
+        "sources": _sources(assigned, licences or {}),
         # spans widened to whole words; spans dropped because a longer one covers them; spans
         # without any word; pairs with a lost end; second types of a pair
         **{
@@ -160,6 +164,7 @@ def _row(
         "group": group_of(document),
         "input_ids": [*prefix, *tokens.ids[piece].tolist(), *suffix],
         "word_ids": framed(tokens.words, -1),
+        "word_shapes": framed(tokens.shapes, 0),
         "offsets_start": framed(tokens.starts, 0),
         "offsets_end": framed(tokens.ends, 0),
         "entity_labels": framed(aligned.entity_labels, IGNORED),
@@ -182,6 +187,19 @@ def _counts(documents: list[Document], rows: list[dict[str, Any]]) -> dict[str, 
         "events": sum(len(document.events) for document in documents),
         "relations": sum(len(document.relations) for document in documents),
     }
+
+
+def _sources(documents: list[Document], licences: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return each source's name, licence, and number of documents by split."""
+    numbers = Counter((document.source, document.split) for document in documents)
+    return [
+        {
+            "name": name or "unnamed",
+            "licence": licences.get(name) or "not stated",
+            **{split: numbers[name, split] for split in SPLITS},
+        }
+        for name in sorted({document.source for document in documents})
+    ]
 
 
 def _texts_in_two_splits(documents: list[Document]) -> int:

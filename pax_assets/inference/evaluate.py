@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
 from pax_assets.nlp import metrics
 

@@ -19,7 +19,7 @@ from pax_assets.nlp.documents import Analysis
 from pax_assets.nlp.labels import LabelScheme
 from pax_assets.nlp.windows import Tokens, Window, split_windows
 
-INPUTS = ("input_ids", "attention_mask", "word_mask")
+INPUTS = ("input_ids", "attention_mask", "word_shapes")
 OUTPUTS = (
     "entity_logits",
     "trigger_logits",
@@ -52,7 +52,7 @@ class _Task:
     text: int
     window: Window
     ids: np.ndarray
-    mask: np.ndarray
+    shapes: np.ndarray
 
 
 class Pipeline:
@@ -83,9 +83,8 @@ class Pipeline:
                 continue
             decoder = TextDecoder(tokens, self.scheme, len(self.tokenizer.prefix))
             texts_under_way[index] = _Text(decoder, len(windows))
-            first_pieces = tokens.first_pieces
             for window in windows:
-                pool.append(self._task(index, tokens, first_pieces, window))
+                pool.append(self._task(index, tokens, window))
                 if len(pool) == POOL_WINDOWS:
                     self._drain(pool, texts_under_way, results, texts)
         self._drain(pool, texts_under_way, results, texts)
@@ -95,13 +94,13 @@ class Pipeline:
         body = self.scheme.max_length - self.tokenizer.specials
         return split_windows(len(tokens), body, self.scheme.stride)
 
-    def _task(self, text: int, tokens: Tokens, first_pieces: np.ndarray, window: Window) -> _Task:
+    def _task(self, text: int, tokens: Tokens, window: Window) -> _Task:
         prefix, suffix = self.tokenizer.prefix, self.tokenizer.suffix
         piece = slice(window.start, window.end)
         ids = np.concatenate((prefix, tokens.ids[piece], suffix)).astype(np.int64)
-        mask = np.zeros(len(ids), dtype=np.int64)
-        mask[len(prefix) : len(ids) - len(suffix)] = first_pieces[piece]
-        return _Task(text, window, ids, mask)
+        shapes = np.zeros(len(ids), dtype=np.int64)
+        shapes[len(prefix) : len(ids) - len(suffix)] = tokens.shapes[piece]
+        return _Task(text, window, ids, shapes)
 
     def _drain(
         self,
@@ -140,12 +139,12 @@ def pad(batch: Sequence[_Task], pad_id: int) -> dict[str, np.ndarray]:
     length = max(len(task.ids) for task in batch)
     ids = np.full((len(batch), length), pad_id, dtype=np.int64)
     attention = np.zeros_like(ids)
-    words = np.zeros_like(ids)
+    shapes = np.zeros_like(ids)
     for row, task in enumerate(batch):
         ids[row, : len(task.ids)] = task.ids
         attention[row, : len(task.ids)] = 1
-        words[row, : len(task.ids)] = task.mask
-    return dict(zip(INPUTS, (ids, attention, words), strict=True))
+        shapes[row, : len(task.ids)] = task.shapes
+    return dict(zip(INPUTS, (ids, attention, shapes), strict=True))
 
 
 def _row_scores(outputs: Mapping[str, np.ndarray], row: int, length: int) -> WindowScores:

@@ -22,6 +22,7 @@ FILE = "tokenizer.json"
 # a token, and a chunk's encodings are dropped before the next one begins.
 CHUNK_CHARACTERS = 200_000
 PAD_NAMES = ("[PAD]", "<pad>", "<|endoftext|>")
+MASK_NAMES = ("[MASK]", "<mask>")
 
 
 class TokenizerError(ValueError):
@@ -33,13 +34,14 @@ class TextTokenizer:
     """A tokenizer without truncation and padding, and the special tokens around a window.
 
     `prefix` and `suffix` are the ids that the model expects before and after a window, `pad`
-    the id that fills a batch.
+    the id that fills a batch, `mask` the one that stands for a hidden token (None: there is none).
     """
 
     tokenizer: Tokenizer
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     pad: int
+    mask: int | None = None
 
     @classmethod
     def load(cls, folder: Path) -> TextTokenizer:
@@ -66,7 +68,8 @@ class TextTokenizer:
             tokenizer,
             tuple(probe.ids[: body[0]]),
             tuple(probe.ids[body[-1] + 1 :]),
-            int(padding["pad_id"]) if padding else _known_id(tokenizer, PAD_NAMES),
+            int(padding["pad_id"]) if padding else _known_id(tokenizer, PAD_NAMES) or 0,
+            _known_id(tokenizer, MASK_NAMES),
         )
 
     @property
@@ -77,12 +80,14 @@ class TextTokenizer:
     def encode(self, texts: Sequence[str]) -> Iterator[Tokens]:
         """Yield the tokens of each text, in order. Offsets count code points of the text."""
         for chunk in _chunks(texts):
-            for encoding in self.tokenizer.encode_batch(
+            encodings = self.tokenizer.encode_batch(
                 [encodable(text) for text in chunk], add_special_tokens=False
-            ):
+            )
+            for text, encoding in zip(chunk, encodings, strict=True):
                 offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
                 words = [-1 if word is None else word for word in encoding.word_ids]
-                yield Tokens(
+                yield Tokens.of(
+                    text,
                     np.array(encoding.ids, dtype=np.int32),
                     np.array(words, dtype=np.int32),
                     offsets[:, 0],
@@ -103,7 +108,7 @@ def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _known_id(tokenizer: Tokenizer, names: Sequence[str]) -> int:
-    """Return the id of the first of `names` that the vocabulary has, else 0: padding is masked."""
+def _known_id(tokenizer: Tokenizer, names: Sequence[str]) -> int | None:
+    """Return the id of the first of `names` that the vocabulary has, if any."""
     ids = (tokenizer.token_to_id(name) for name in names)
-    return next((found for found in ids if found is not None), 0)
+    return next((found for found in ids if found is not None), None)

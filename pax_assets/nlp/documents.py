@@ -64,8 +64,12 @@ class Relation:
 class Document:
     """A labelled text. `layers` names what was annotated: a layer that is absent says nothing.
 
+    A document without the layer `entities` may still have the entities that its relations and
+    arguments join: they are known to be entities, and nothing is said of all others.
+
     `group` keeps documents together in one split (a conversation); `split` is set where the
-    source prescribes it. `message_id` ties the labels to a row of the feature store.
+    source prescribes it. `message_id` ties the labels to a row of the feature store, which says the
+    `channel`.
     """
 
     doc_id: str
@@ -77,6 +81,7 @@ class Document:
     group: str | None = None
     split: Split | None = None
     message_id: str | None = None
+    channel: str | None = None
     source: str = ""
 
     def validate(self) -> Document:
@@ -107,10 +112,18 @@ class Document:
         for layer in self.layers:
             if layer not in LAYERS:
                 raise DocumentError(f"document {self.doc_id}: unknown layer {layer!r}")
-        for layer in LAYERS:
+        for layer in ("events", "relations"):
             if getattr(self, layer) and layer not in self.layers:
                 raise DocumentError(
                     f"document {self.doc_id}: has {layer} but does not list the layer"
+                )
+        if "entities" not in self.layers:
+            ends = {a.entity for event in self.events for a in event.arguments}
+            ends |= {end for r in self.relations for end in (r.head, r.tail)}
+            if loose := sorted(entity_ids - ends):
+                raise DocumentError(
+                    f"document {self.doc_id}: does not list the layer entities, so it may have "
+                    f"the ends of relations and arguments only, and {loose[0]!r} is none"
                 )
         return self
 
@@ -135,7 +148,7 @@ class Document:
             ],
             "relations": [{"head": r.head, "tail": r.tail, "type": r.type} for r in self.relations],
         }
-        for name in ("group", "split", "message_id", "source"):
+        for name in ("group", "split", "message_id", "channel", "source"):
             if getattr(self, name):
                 out[name] = getattr(self, name)
         return out
@@ -172,6 +185,7 @@ class Document:
                 group=data.get("group"),
                 split=data.get("split"),
                 message_id=data.get("message_id"),
+                channel=data.get("channel"),
                 source=data.get("source", ""),
             )
         except (KeyError, TypeError, ValueError) as error:

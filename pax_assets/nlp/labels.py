@@ -66,13 +66,17 @@ class LabelScheme:
     def from_documents(
         cls, documents: Iterable[Document], *, max_length: int = 256, stride: int = 64
     ) -> LabelScheme:
-        """Collect every type that occurs in `documents`, in alphabetical order."""
+        """Collect every type that occurs in `documents`, in alphabetical order.
+
+        Types of entities that stand in a document as mere ends (without its layer) do not count.
+        """
         entities: set[str] = set()
         triggers: set[str] = set()
         relations: set[str] = set()
         roles: set[str] = set()
         for document in documents:
-            entities.update(e.type for e in document.entities)
+            if "entities" in document.layers:
+                entities.update(e.type for e in document.entities)
             triggers.update(e.type for e in document.events)
             relations.update(r.type for r in document.relations)
             roles.update(a.role for e in document.events for a in e.arguments)

@@ -7,13 +7,13 @@ sees. A head is judged only on documents whose `layers` say that it was annotate
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pax_assets.nlp.documents import Analysis, Document
+from pax_assets.nlp.documents import Analysis, Document, Event, FoundEvent
 
 NO_ENTITY = "none"
 
@@ -68,7 +68,8 @@ def evaluate(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[st
     "confusion": {"labels": [...], "matrix": [[...]]}}`. An entity counts with exact offsets and
     type; an event by its trigger's offsets and type (identification: offsets alone); an
     argument by event type, the entity's offsets and role; a relation by type and both ends with
-    offsets and types (boundaries: without the ends' types).
+    offsets and types (boundaries: without the ends' types). In a document without the layer
+    `entities` only pairs of the ends that it names are judged, and by their boundaries.
     `ValueError` where the two lengths differ.
     """
     if len(gold) != len(predicted):
@@ -117,20 +118,32 @@ def _count(tallies: dict[str, Tally], document: Document, analysis: Analysis) ->
             (("trigger", (e.start, e.end)) for e in analysis.events),
         )
         tallies["argument"].add(
-            {(a.role, (e.type, gold_at[a.entity])) for e in document.events for a in e.arguments},
-            {(a.role, (e.type, found_at[a.entity])) for e in analysis.events for a in e.arguments},
+            _arguments(document.events, gold_at),
+            _arguments(analysis.events, found_at),
         )
     if "relations" in document.layers:
         gold_pairs = [(r.type, gold_at[r.head], gold_at[r.tail]) for r in document.relations]
         found_pairs = [(r.type, found_at[r.head], found_at[r.tail]) for r in analysis.relations]
-        tallies["relation"].add(
-            ((kind, (head, tail)) for kind, head, tail in gold_pairs),
-            ((kind, (head, tail)) for kind, head, tail in found_pairs),
-        )
+        if "entities" in document.layers:
+            tallies["relation"].add(
+                ((kind, (head, tail)) for kind, head, tail in gold_pairs),
+                ((kind, (head, tail)) for kind, head, tail in found_pairs),
+            )
+        else:
+            # The ends are known to be ends, and that is all: other pairs were not judged, and
+            # the types of these are not what an entity head could have learnt.
+            ends = {span[:2] for span in gold_at.values()}
+            found_pairs = [p for p in found_pairs if p[1][:2] in ends and p[2][:2] in ends]
         tallies["relation_boundaries"].add(
             ((kind, (head[:2], tail[:2])) for kind, head, tail in gold_pairs),
             ((kind, (head[:2], tail[:2])) for kind, head, tail in found_pairs),
         )
+
+
+def _arguments(
+    events: Iterable[Event | FoundEvent], spans: Mapping[str, tuple[int, int, str]]
+) -> set[tuple[str, tuple[str, tuple[int, int]]]]:
+    return {(a.role, (e.type, spans[a.entity][:2])) for e in events for a in e.arguments}
 
 
 def entity_confusion(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[str, Any]:

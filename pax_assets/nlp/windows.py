@@ -14,19 +14,33 @@ from itertools import pairwise
 
 import numpy as np
 
+from pax_assets.nlp.shapes import word_shapes
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """One text as tokens, without special tokens. All arrays are int32 of shape (n,).
 
     `ids` are vocabulary indices; `words` numbers the word of each piece (-1: none); `starts`
-    and `ends` are half-open code point offsets into the text.
+    and `ends` are half-open code point offsets into the text; `shapes` are `nlp.shapes` of the
+    words, on their first pieces, and 0 elsewhere.
     """
 
     ids: np.ndarray
     words: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
+    shapes: np.ndarray
+
+    @classmethod
+    def of(
+        cls, text: str, ids: np.ndarray, words: np.ndarray, starts: np.ndarray, ends: np.ndarray
+    ) -> Tokens:
+        """Return the tokens of `text`, with the shapes of its words."""
+        tokens = cls(ids, words, starts, ends, np.zeros(len(ids), dtype=np.int32))
+        first = tokens.first_pieces
+        tokens.shapes[first] = word_shapes(text, starts[first], tokens.word_ends[first])
+        return tokens
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -19,13 +19,15 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 from transformers.utils import logging
 
+from pax_assets.corpora.tokenize import DATASET_FILE
 from pax_assets.inference import tokenization
 from pax_assets.nlp.labels import LabelScheme
+from pax_assets.training import model_card
 from pax_assets.training.encoder import WEIGHTS, EncoderError
 from pax_assets.training.model import HeadsConfig, MessageModel
 
 CONFIG = "config.json"
-ARCHITECTURE = "pax-message-model-1"
+ARCHITECTURE = "pax-message-model-2"
 
 
 class ModelArtifactError(ValueError):
@@ -66,7 +68,7 @@ def save(
     folder: Path,
     model: MessageModel,
     scheme: LabelScheme,
-    tokenizer_folder: Path,
+    dataset_folder: Path,
     metrics: dict[str, Any],
     lineage: dict[str, Any],
 ) -> Path:
@@ -84,8 +86,11 @@ def save(
         }
         write_json(draft / CONFIG, config)
         scheme.save(draft)
-        shutil.copyfile(tokenizer_folder / tokenization.FILE, draft / tokenization.FILE)
+        shutil.copyfile(dataset_folder / tokenization.FILE, draft / tokenization.FILE)
         write_json(draft / "metrics.json", metrics)
+        dataset = json.loads((dataset_folder / DATASET_FILE).read_text(encoding="utf-8"))
+        card = model_card.model_card(scheme, dataset, metrics, lineage)
+        (draft / model_card.FILE).write_text(card, encoding="utf-8")
         write_json(draft / "lineage.json", lineage)
         publish(draft, folder)
     finally:

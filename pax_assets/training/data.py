@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -22,6 +23,9 @@ from pax_assets.training.losses import Batch
 LENGTH_JITTER = 0.05
 
 
+_TOKENS = ("input_ids", "word_shapes", "entity_labels", "trigger_labels")
+
+
 class DatasetError(ValueError):
     """A tokenized dataset that cannot be read; the message names the file."""
 
@@ -30,11 +34,11 @@ class DatasetError(ValueError):
 class LabelledWindow:
     """One row of the dataset, as arrays (L,) and pair arrays (N, 3).
 
-    `word_mask` is 1 on the first pieces of words.
+    `word_shapes` are above 0 on the first pieces of words (`nlp.shapes`).
     """
 
     input_ids: np.ndarray
-    word_mask: np.ndarray
+    word_shapes: np.ndarray
     entity_labels: np.ndarray
     trigger_labels: np.ndarray
     relations: np.ndarray
@@ -51,28 +55,28 @@ def load_windows(path: Path) -> list[LabelledWindow]:
     """Read `{train,dev,test}.parquet` of a tokenized dataset."""
     if not path.is_file():
         raise DatasetError(f"{path} does not exist: materialize tokenized_dataset first")
-    windows = []
-    for row in pq.read_table(path).to_pylist():
-        words = np.array(row["word_ids"])
-        before = np.concatenate(([-1], words[:-1]))
-        windows.append(
-            LabelledWindow(
-                np.array(row["input_ids"]),
-                ((words >= 0) & (words != before)).astype(np.int64),
-                np.array(row["entity_labels"]),
-                np.array(row["trigger_labels"]),
-                _pairs(row["relations"], ("head", "tail", "type")),
-                _pairs(row["arguments"], ("trigger", "entity", "role")),
-                row["has_entities"],
-                row["has_events"],
-                row["has_relations"],
-            )
-        )
-    return windows
+    table = pq.read_table(path).combine_chunks()
+    if not table.num_rows:
+        return []
+    columns = [_lists(table[name]) for name in _TOKENS]
+    columns += [_pairs(table["relations"], ("head", "tail", "type"))]
+    columns += [_pairs(table["arguments"], ("trigger", "entity", "role"))]
+    flags = [table[name].to_pylist() for name in ("has_entities", "has_events", "has_relations")]
+    return [LabelledWindow(*row) for row in zip(*columns, *flags, strict=True)]
 
 
-def _pairs(rows: list[dict[str, int]], names: tuple[str, str, str]) -> np.ndarray:
-    return np.array([[row[name] for name in names] for row in rows]).reshape(-1, 3).astype(int)
+def _lists(column: pa.ChunkedArray) -> list[np.ndarray]:
+    """Return the lists of a column as views of one array."""
+    lists = column.combine_chunks()
+    values = lists.flatten().to_numpy(zero_copy_only=False)
+    return np.split(values, np.cumsum(lists.value_lengths().to_numpy())[:-1])
+
+
+def _pairs(column: pa.ChunkedArray, names: tuple[str, str, str]) -> list[np.ndarray]:
+    lists = column.combine_chunks()
+    values = lists.flatten()
+    flat = np.stack([values.field(name).to_numpy() for name in names], axis=1).astype(np.int64)
+    return np.split(flat, np.cumsum(lists.value_lengths().to_numpy())[:-1])
 
 
 def epoch_batches(
@@ -106,18 +110,18 @@ def collate(windows: Sequence[LabelledWindow], pad: int) -> Batch:
     rows, length = len(windows), max(len(window) for window in windows)
     ids = np.full((rows, length), pad, dtype=np.int64)
     attention = np.zeros((rows, length), dtype=np.int64)
-    words = np.zeros((rows, length), dtype=np.int64)
+    shapes = np.zeros((rows, length), dtype=np.int64)
     entities = np.full((rows, length), IGNORED, dtype=np.int64)
     triggers = np.full((rows, length), IGNORED, dtype=np.int64)
     for row, window in enumerate(windows):
         size = len(window)
         ids[row, :size] = window.input_ids
         attention[row, :size] = 1
-        words[row, :size] = window.word_mask
+        shapes[row, :size] = window.word_shapes
         entities[row, :size] = window.entity_labels
         triggers[row, :size] = window.trigger_labels
     return Batch(
-        *(torch.from_numpy(array) for array in (ids, attention, words, entities, triggers)),
+        *(torch.from_numpy(array) for array in (ids, attention, shapes, entities, triggers)),
         _with_rows([window.relations for window in windows]),
         _with_rows([window.arguments for window in windows]),
         torch.tensor([window.has_entities for window in windows]),
@@ -149,7 +153,7 @@ def _unlabelled(batch: Batch) -> Batch:
     return Batch(
         batch.input_ids,
         batch.attention_mask,
-        batch.word_mask,
+        batch.word_shapes,
         torch.full_like(batch.entity_labels, IGNORED),
         torch.full_like(batch.trigger_labels, IGNORED),
         batch.relations[:0],

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pax_assets.inference.pipeline import INPUTS, OUTPUTS, Pipeline
+from pax_assets.inference.pipeline import INPUTS, OUTPUTS, Forward, Pipeline
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp import metrics
+from pax_assets.nlp.breakdown import breakdown
 from pax_assets.nlp.documents import Document
 from pax_assets.nlp.labels import LabelScheme
 from pax_assets.training.model import MessageModel
@@ -30,6 +31,13 @@ def torch_pipeline(
     bf16: bool = False,
 ) -> Pipeline:
     """Return the inference pipeline around a torch model (evaluation mode during each call)."""
+    return Pipeline(tokenizer, scheme, torch_forward(model, device=device, bf16=bf16))
+
+
+def torch_forward(
+    model: MessageModel, *, device: torch.device | None = None, bf16: bool = False
+) -> Forward:
+    """Return what a pipeline calls to run the model."""
     where = device or torch.device("cpu")
 
     def forward(inputs: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
@@ -40,7 +48,13 @@ def torch_pipeline(
         model.train(was_training)
         return {name: out.cpu().numpy() for name, out in zip(OUTPUTS, outputs, strict=True)}
 
-    return Pipeline(tokenizer, scheme, forward)
+    return forward
+
+
+def scored_in_detail(pipeline: Pipeline, gold: Sequence[Document]) -> dict[str, Any]:
+    """Return what `score` does, with `breakdown` (`nlp.breakdown`) beside it."""
+    found = pipeline.analyze([document.text for document in gold])
+    return {**metrics.evaluate(gold, found), "breakdown": breakdown(gold, found)}
 
 
 def autocast(device: torch.device, bf16: bool) -> contextlib.AbstractContextManager[Any]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp import metrics

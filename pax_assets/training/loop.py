@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +16,17 @@ from torch import Tensor, nn
 from pax_assets.training.data import LabelledWindow, collate, epoch_batches, shard
 from pax_assets.training.device import Place
 from pax_assets.training.evaluation import autocast
-from pax_assets.training.losses import HEADS, LossModule
-from pax_assets.training.model import MessageModel
+from pax_assets.training.losses import Batch, LossModule
+from pax_assets.training.model import HEADS, MessageModel
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The hyperparameters; `batch_tokens` counts the batch of all processes together."""
+    """The hyperparameters; `batch_tokens` counts the batch of all processes together.
+
+    `hidden_tokens` is the share of tokens that are hidden from the encoder in each step, as in its
+    pretraining, so that a name is also learnt from what stands around it.
+    """
 
     epochs: int = 8
     batch_tokens: int = 1024
@@ -34,6 +38,7 @@ class Recipe:
     freeze_embeddings: bool = True
     encoder_dropout: float = 0.1
     head_dropout: float = 0.1
+    hidden_tokens: float = 0.0
     relation_weight: float = 3.0
     argument_weight: float = 2.0
     seed: int = 13
@@ -63,12 +68,14 @@ class Trainer:
         recipe: Recipe,
         place: Place,
         pad: int,
+        mask: int | None = None,
     ) -> None:
         self._windows = windows
         self._lengths = [len(window) for window in windows]
         self._recipe = recipe
         self._place = place
         self._pad = pad
+        self._mask = mask
         self.model = model.to(place.device)
         model.encoder.get_input_embeddings().requires_grad_(not recipe.freeze_embeddings)
         for module in model.encoder.modules():
@@ -117,7 +124,7 @@ class Trainer:
         for batch in shard(self._windows, batches, place.rank, place.world, self._pad):
             tokens += batch.input_ids.numel()
             with autocast(place.device, place.bf16):
-                sums, counts = self._losses(batch.to(place.device))
+                sums, counts = self._losses(self._hidden(batch).to(place.device))
             counts = _total(counts, place)
             # DDP averages gradients over processes: undo that, then divide by the true count
             loss = (self._weights * sums * place.world / counts.clamp(min=1)).sum()
@@ -129,6 +136,17 @@ class Trainer:
             totals += torch.stack((_total(sums.detach().clone(), place), counts))
         heads = _means(totals)
         return EpochLoss(sum(heads.values()), heads, time.monotonic() - started, tokens)
+
+    def _hidden(self, batch: Batch) -> Batch:
+        """Hide some tokens of the batch."""
+        if self._mask is None or not self._recipe.hidden_tokens:
+            return batch
+        ids = batch.input_ids
+        chosen = torch.rand(ids.shape) < self._recipe.hidden_tokens
+        # Neither padding nor the special tokens around a window.
+        chosen[:, :-1] &= (batch.attention_mask[:, :-1] & batch.attention_mask[:, 1:]) > 0
+        chosen[:, 0] = chosen[:, -1] = False
+        return replace(batch, input_ids=torch.where(chosen, self._mask, ids))
 
     def loss(self, windows: list[LabelledWindow]) -> EpochLoss:
         """Return the loss on other windows, without learning; on this process alone."""

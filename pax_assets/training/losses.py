@@ -16,8 +16,6 @@ from torch.nn.functional import cross_entropy
 from pax_assets.corpora.alignment import IGNORED
 from pax_assets.training.model import MessageModel, PairHead, Word, begin_scores
 
-HEADS = ("entity", "trigger", "relation", "argument")
-
 
 @dataclass(slots=True)
 class Batch:
@@ -28,7 +26,7 @@ class Batch:
 
     input_ids: Tensor
     attention_mask: Tensor
-    word_mask: Tensor
+    word_shapes: Tensor
     entity_labels: Tensor
     trigger_labels: Tensor
     relations: Tensor
@@ -54,14 +52,21 @@ class LossModule(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the summed loss and the number of judged items of each head, both (4,)."""
         model = self.model
-        states, entity_logits, trigger_logits = model.encode(batch.input_ids, batch.attention_mask)
+        states, entity_logits, trigger_logits = model.encode(
+            batch.input_ids, batch.attention_mask, batch.word_shapes
+        )
         entities = model.word_features(states, entity_logits)
         triggers = model.word_features(states, trigger_logits)
         entity_starts = _starts(
-            entity_logits, model.entity_begins, batch.entity_labels, batch.word_mask
+            entity_logits, model.entity_begins, batch.entity_labels, batch.word_shapes
         )
         trigger_starts = _starts(
-            trigger_logits, model.trigger_begins, batch.trigger_labels, batch.word_mask
+            trigger_logits, model.trigger_begins, batch.trigger_labels, batch.word_shapes
+        )
+        relation_ends = _known(
+            entity_starts,
+            batch.has_entities,
+            torch.cat((batch.relations[:, [0, 1]], batch.relations[:, [0, 2]])),
         )
         parts = [
             _token_loss(entity_logits, batch.entity_labels),
@@ -71,8 +76,8 @@ class LossModule(nn.Module):
                 states,
                 (entities, entities),
                 (
-                    entity_starts & (batch.has_relations & batch.has_entities)[:, None],
-                    entity_starts,
+                    relation_ends & batch.has_relations[:, None],
+                    relation_ends,
                 ),
                 batch.relations,
                 same_list=True,
@@ -82,8 +87,8 @@ class LossModule(nn.Module):
                 states,
                 (triggers, entities),
                 (
-                    trigger_starts & (batch.has_events & batch.has_entities)[:, None],
-                    entity_starts,
+                    trigger_starts & batch.has_events[:, None],
+                    _known(entity_starts, batch.has_entities, batch.arguments[:, [0, 2]]),
                 ),
                 batch.arguments,
                 same_list=False,
@@ -107,10 +112,21 @@ def _token_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return loss, (labels != IGNORED).sum().float()
 
 
-def _starts(logits: Tensor, begins: Tensor, labels: Tensor, word_mask: Tensor) -> Tensor:
+def _starts(logits: Tensor, begins: Tensor, labels: Tensor, word_shapes: Tensor) -> Tensor:
     """Bool (B, L): words that begin a span in the gold labels or seem to, to the model."""
     gold = begins[labels.clamp(min=0)] & (labels >= 0)
-    return gold | (begin_scores(logits.detach(), begins, word_mask) > 0.5)
+    return gold | (begin_scores(logits.detach(), begins, word_shapes) > 0.5)
+
+
+def _known(starts: Tensor, has_entities: Tensor, ends: Tensor) -> Tensor:
+    """Return which words (B, L) may be ends of pairs that were judged.
+
+    `ends` (N, 2) are row and token of gold pairs' ends. Where entities were not annotated these
+    are all that is known: of other words nobody said that they are in no relation.
+    """
+    gold = torch.zeros_like(starts)
+    gold[ends[:, 0], ends[:, 1]] = True
+    return torch.where(has_entities[:, None], starts, gold)
 
 
 def _pair_loss(

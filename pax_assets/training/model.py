@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from pax_assets.nlp.labels import LabelScheme, begin_mask
+from pax_assets.nlp.shapes import SHAPES
 
+HEADS = ("entity", "trigger", "relation", "argument")
 # Distances between two candidates beyond this many tokens count as equal.
 FARTHEST = 48
 
@@ -108,6 +110,9 @@ class MessageModel(nn.Module):
         self.encoder = encoder
         self.heads_config = heads
         self.dropout = nn.Dropout(heads.dropout)
+        # From zero: at first the encoder is what it was.
+        self.shapes = nn.Embedding(SHAPES, encoder.get_input_embeddings().embedding_dim)
+        nn.init.zeros_(self.shapes.weight)
         self.entity_head = nn.Linear(hidden, len(scheme.entities))
         self.trigger_head = nn.Linear(hidden, len(scheme.triggers))
         entity_size = hidden + len(scheme.entities)
@@ -116,6 +121,9 @@ class MessageModel(nn.Module):
             hidden, entity_size, entity_size, heads, len(scheme.relations)
         )
         self.argument_head = PairHead(hidden, trigger_size, entity_size, heads, len(scheme.roles))
+        # Added to the score of "none" of each head (`calibration`): what a head says, not what it
+        # is known by to the pair heads, so it comes after them.
+        self.register_buffer("none_shifts", torch.zeros(len(HEADS)))
         self.register_buffer(
             "entity_begins", torch.from_numpy(begin_mask(scheme.entities)), persistent=False
         )
@@ -123,9 +131,12 @@ class MessageModel(nn.Module):
             "trigger_begins", torch.from_numpy(begin_mask(scheme.triggers)), persistent=False
         )
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(
+        self, input_ids: Tensor, attention_mask: Tensor, word_shapes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return token states (B, L, H), entity logits (B, L, E), trigger logits (B, L, T)."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        embedded = self.encoder.get_input_embeddings()(input_ids) + self.shapes(word_shapes)
+        states = self.encoder(inputs_embeds=embedded, attention_mask=attention_mask)
         states = self.dropout(states.last_hidden_state)
         return states, self.entity_head(states).float(), self.trigger_head(states).float()
 
@@ -134,20 +145,20 @@ class MessageModel(nn.Module):
         return torch.cat((states, logits.softmax(-1).to(states.dtype)), dim=-1)
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, word_mask: Tensor
+        self, input_ids: Tensor, attention_mask: Tensor, word_shapes: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Run the whole model on int64 (B, L) inputs; `word_mask` is 1 on first pieces.
+        """Run the whole model on int64 (B, L) inputs; `word_shapes` is 0 but on first pieces.
 
         Returns entity_logits (B, L, E), trigger_logits (B, L, T), entity_index (B, Ke),
         trigger_index (B, Kt) (int64 token positions, -1: empty), relation_logits
         (B, Ke, Ke, R) head by tail, and argument_logits (B, Kt, Ke, A) trigger by entity.
         """
-        states, entity_logits, trigger_logits = self.encode(input_ids, attention_mask)
+        states, entity_logits, trigger_logits = self.encode(input_ids, attention_mask, word_shapes)
         entity_index = candidates(
-            entity_logits, self.entity_begins, word_mask, self.heads_config.entity_candidates
+            entity_logits, self.entity_begins, word_shapes, self.heads_config.entity_candidates
         )
         trigger_index = candidates(
-            trigger_logits, self.trigger_begins, word_mask, self.heads_config.trigger_candidates
+            trigger_logits, self.trigger_begins, word_shapes, self.heads_config.trigger_candidates
         )
         entities = self.word_features(states, entity_logits)
         triggers = self.word_features(states, trigger_logits)
@@ -157,28 +168,34 @@ class MessageModel(nn.Module):
         argument_logits = all_pairs(
             self.argument_head, states, (triggers, trigger_index), (entities, entity_index)
         )
+        entity, trigger, relation, argument = self.none_shifts.unbind()
         return (
-            entity_logits,
-            trigger_logits,
+            shifted(entity_logits, entity),
+            shifted(trigger_logits, trigger),
             entity_index,
             trigger_index,
-            relation_logits,
-            argument_logits,
+            shifted(relation_logits, relation),
+            shifted(argument_logits, argument),
         )
 
 
-def begin_scores(logits: Tensor, begins: Tensor, word_mask: Tensor) -> Tensor:
+def shifted(logits: Tensor, by: Tensor) -> Tensor:
+    """Return logits (..., C) with `by` added to class 0."""
+    return torch.cat((logits[..., :1] + by, logits[..., 1:]), dim=-1)
+
+
+def begin_scores(logits: Tensor, begins: Tensor, word_shapes: Tensor) -> Tensor:
     """Return (B, L): how likely a span begins at a token; -1 where no word begins."""
     probability = logits.softmax(-1) * begins.to(logits.dtype)
-    return torch.where(word_mask > 0, probability.sum(-1), -torch.ones_like(probability[..., 0]))
+    return torch.where(word_shapes > 0, probability.sum(-1), -torch.ones_like(probability[..., 0]))
 
 
-def candidates(logits: Tensor, begins: Tensor, word_mask: Tensor, count: int) -> Tensor:
+def candidates(logits: Tensor, begins: Tensor, word_shapes: Tensor, count: int) -> Tensor:
     """Return the positions (B, count) of the likeliest beginnings, -1 where there are fewer.
 
     A text may be shorter than `count`: the scores are padded, so that the count is static.
     """
-    scores = begin_scores(logits, begins, word_mask)
+    scores = begin_scores(logits, begins, word_shapes)
     padding = -torch.ones_like(scores[:, :1]).expand(-1, count)
     best, index = torch.cat((scores, padding), dim=1).topk(count, dim=1)
     return torch.where(best >= 0, index, -torch.ones_like(index))

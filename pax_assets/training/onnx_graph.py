@@ -30,15 +30,15 @@ def export_fp32(model: MessageModel, output: Path) -> Path:
     path = _place(output, "fp32")
     # Three tensors of their own: handed one object for two inputs, the exporter took them for
     # one input and wrote a graph that ran, and answered nonsense.
-    ids, attention, words = (torch.ones(TRACED, dtype=torch.int64) for _ in range(3))
-    words[:, 0] = 0
+    ids, attention, shapes = (torch.ones(TRACED, dtype=torch.int64) for _ in range(3))
+    shapes[:, 0] = 0
     axes = {0: "batch", 1: "length"}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model.eval(),
-            (ids, attention, words),
+            (ids, attention, shapes),
             str(path),
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),

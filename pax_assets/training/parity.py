@@ -19,6 +19,7 @@ from pax_assets.inference.runtime import Runtime
 from pax_assets.inference.session import open_session, run
 from pax_assets.nlp.decoding import softmax
 from pax_assets.nlp.documents import Analysis
+from pax_assets.nlp.shapes import SHAPES
 from pax_assets.training.model import MessageModel
 
 BATCHES = (1, 3, 8)
@@ -102,15 +103,16 @@ def _inputs(
     attention = np.ones((batch, length), dtype=np.int64)
     if padded:
         attention[1::2, length // 2 :] = 0
-    words = attention * (random.random((batch, length)) < 0.8)
-    return dict(zip(INPUTS, (ids.astype(np.int64) * attention, attention, words), strict=True))
+    begins = random.random((batch, length)) < 0.8
+    shapes = attention * begins * random.integers(1, SHAPES, size=(batch, length))
+    return dict(zip(INPUTS, (ids.astype(np.int64) * attention, attention, shapes), strict=True))
 
 
 def _compare(
     inputs: dict[str, np.ndarray], wanted: dict[str, np.ndarray], found: dict[str, np.ndarray]
 ) -> tuple[float, bool]:
     """Return the largest difference of a probability that counts, and whether labels agree."""
-    words = inputs["word_mask"] > 0
+    words = inputs["word_shapes"] > 0
     diff, equal = 0.0, True
     for name in ("entity_logits", "trigger_logits"):
         one, other = softmax(wanted[name])[words], softmax(found[name])[words]

@@ -22,16 +22,16 @@ import numpy as np
 import torch
 import transformers
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp import metrics
 from pax_assets.nlp.documents import Document
 from pax_assets.nlp.labels import LabelScheme
-from pax_assets.training import artifact
+from pax_assets.training import artifact, calibration
 from pax_assets.training.data import DatasetError, LabelledWindow, load_windows
 from pax_assets.training.device import Place, place
 from pax_assets.training.encoder import resolve
-from pax_assets.training.evaluation import score, torch_pipeline
+from pax_assets.training.evaluation import score, scored_in_detail, torch_forward, torch_pipeline
 from pax_assets.training.loop import EpochLoss, Recipe, Trainer
 from pax_assets.training.model import HeadsConfig
 from pax_assets.training.reporting import Reporter, reporter
@@ -94,7 +94,7 @@ def train(
         raise DatasetError(f"{dataset}/train.parquet has no rows: nothing to learn from")
     tokenizer = TextTokenizer.load(dataset)
     model = artifact.build(resolve(encoder), scheme, HeadsConfig(dropout=recipe.head_dropout))
-    trainer = Trainer(model, windows, recipe, where, tokenizer.pad)
+    trainer = Trainer(model, windows, recipe, where, tokenizer.pad, tokenizer.mask)
     report.line(
         f"training on {where.world} x {where.device.type} "
         f"({torch.get_num_threads()} threads, {'bf16' if where.bf16 else 'fp32'}): "
@@ -119,7 +119,9 @@ def train(
         return None
     trained = time.monotonic()
     model.load_state_dict(best_state)
+    shifts = judge.calibrate()
     result = {
+        "calibration": shifts,
         "best_epoch": max(history, key=lambda entry: entry["dev_mean_f1"])["epoch"],
         "epochs": history,
         **{split: judge.final(split) for split in ("dev", "test")},
@@ -161,6 +163,9 @@ class _Judge:
         where: Place,
     ) -> None:
         self._trainer = trainer
+        self._tokenizer = tokenizer
+        self._scheme = scheme
+        self._where = where
         self._windows: list[LabelledWindow] = load_windows(dataset / "dev.parquet")
         self._gold: dict[str, list[Document]] = {
             split: list(jsonl.read(dataset / f"{split}_gold.jsonl")) for split in ("dev", "test")
@@ -188,9 +193,16 @@ class _Judge:
             "tokens_per_second": loss.tokens / max(loss.seconds, 1e-9),
         }
 
+    def calibrate(self) -> dict[str, float]:
+        """Shift the scores of "none" to what is best on dev; return by how much, by head."""
+        forward = torch_forward(self._trainer.model, device=self._where.device)
+        found = calibration.shifts(forward, self._tokenizer, self._scheme, self._gold["dev"])
+        calibration.apply(self._trainer.model, found)
+        return found
+
     def final(self, split: str) -> dict[str, Any]:
         """Score a split in full precision, as the exported model will run."""
-        return score(self._exact, self._gold[split])
+        return scored_in_detail(self._exact, self._gold[split])
 
 
 def _line(entry: dict[str, Any], epochs: int) -> str:

@@ -74,7 +74,8 @@ def _graph(vocabulary: dict[str, int]):
         helper.make_node("Concat", ["batch", "rest"], ["pair_shape"], axis=0),
         helper.make_node("Expand", ["pairs", "pair_shape"], ["relation_logits"]),
         helper.make_node("Expand", ["pairs", "pair_shape"], ["argument_logits"]),
-        helper.make_node("Cast", ["word_mask"], ["is_word"], to=TensorProto.FLOAT),
+        helper.make_node("Sign", ["word_shapes"], ["begins_word"]),
+        helper.make_node("Cast", ["begins_word"], ["is_word"], to=TensorProto.FLOAT),
         helper.make_node("Identity", ["attention_mask"], ["attention_unused"]),
     ]
     for kind in ("entity", "trigger"):
@@ -92,7 +93,7 @@ def _graph(vocabulary: dict[str, int]):
         "lookup",
         [
             helper.make_tensor_value_info(name, integer, ["batch", "length"])
-            for name in ("input_ids", "attention_mask", "word_mask")
+            for name in ("input_ids", "attention_mask", "word_shapes")
         ],
         [
             helper.make_tensor_value_info("entity_logits", real, ["batch", "length", 3]),

@@ -16,7 +16,8 @@ SCHEME = LabelScheme(
 #        0    5   9   13 15
 TEXT = "Anna Lou met Al ."
 # "Anna" is cut into two pieces: An ##na
-TOKENS = Tokens(
+TOKENS = Tokens.of(
+    TEXT,
     np.arange(6),
     np.array([0, 0, 1, 2, 3, 4]),
     np.array([0, 2, 5, 9, 13, 16]),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.formats import jsonl
 from pax_assets.corpora.tokenize import SCHEMA, EmptyCorpusError, tokenize
 from pax_assets.nlp.documents import Document, Entity, Relation
 from pax_assets.nlp.labels import LabelScheme

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
 from pax_assets.inference.session import ModelFileError
 from pax_assets.nlp.documents import Analysis

@@ -86,7 +86,7 @@ def word_tokens(text: str) -> Tokens:
         position += len(word)
         ends.append(position)
     count = len(starts)
-    return Tokens(np.arange(count), np.arange(count), np.array(starts), np.array(ends))
+    return Tokens.of(text, np.arange(count), np.arange(count), np.array(starts), np.array(ends))
 
 
 def one_hot(ids: list[int], classes: int) -> np.ndarray:
@@ -210,7 +210,7 @@ def test_a_relation_seen_in_two_windows_counts_once_with_the_better_score():
 
 
 def test_a_span_of_whitespace_alone_is_no_entity():
-    tokens = Tokens(np.arange(1), np.arange(1), np.array([0]), np.array([2]))
+    tokens = Tokens.of("  ", np.arange(1), np.arange(1), np.array([0]), np.array([2]))
     decoder = TextDecoder(tokens, SCHEME, prefix=0)
     decoder.add(split_windows(1, 8, 2)[0], scores(["B-org"]))
     assert decoder.analysis("\u00a0 ").entities == ()

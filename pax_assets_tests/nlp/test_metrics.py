@@ -82,7 +82,7 @@ WRONG_END = ((0, 3, "person"), (10, 13, "person"), (28, 32, "org"))
             found(entities=WRONG_TYPE),
             # boundaries still match, so the relation counts in the lenient score; the argument
             # is identified by its offsets
-            {"entity": 2 / 3, "relation": 0.0, "argument": 0.5},
+            {"entity": 2 / 3, "relation": 0.0},
         ),
         (
             found(entities=WRONG_END),
@@ -148,6 +148,17 @@ def test_a_layer_that_was_not_annotated_is_not_judged():
     assert result["entity"]["f1"] == 1.0
     assert result["event"]["support"] == 0
     assert result["types"]["relation"] == {}
+
+
+def test_mere_ends_of_relations_are_judged_by_boundaries_and_other_pairs_not_at_all():
+    ends = (Entity("a", 0, 4, "nominal"), Entity("c", 28, 32, "nominal"))
+    gold = Document("d", TEXT, ("relations",), ends, (), (Relation("a", "c", "works_for"),))
+    more = found(relations=(("e1", "e3", "works_for"), ("e1", "e2", "knows")))
+    result = evaluate([gold.validate()], [more])
+    assert result["relation_boundaries"]["f1"] == 1.0
+    assert result["relation"]["support"] == result["entity"]["support"] == 0
+    other = found(relations=(("e3", "e1", "works_for"),))
+    assert evaluate([gold], [other])["relation_boundaries"]["f1"] == 0.0
 
 
 def test_types_are_scored_one_by_one():

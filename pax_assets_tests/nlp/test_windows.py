@@ -62,7 +62,8 @@ def test_an_overlap_as_long_as_the_window_is_refused():
 
 def tokens(words: list[int], ends: list[int]) -> Tokens:
     n = len(words)
-    return Tokens(np.arange(n), np.array(words), np.zeros(n, dtype=int), np.array(ends))
+    text = "x" * max([0, *ends])
+    return Tokens.of(text, np.arange(n), np.array(words), np.zeros(n, dtype=int), np.array(ends))
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_padding_carries_no_label_and_pairs_know_their_row(toy_dataset: Path):
     beyond = torch.arange(batch.input_ids.shape[1]) >= len(shortest)
     assert (batch.entity_labels[0][beyond] == -100).all()
     assert not batch.attention_mask[0][beyond].any()
-    assert not batch.word_mask[0][beyond].any()
+    assert not batch.word_shapes[0][beyond].any()
     assert batch.relations[:, 0].tolist() == [0] * len(shortest.relations) + [1]
 
 

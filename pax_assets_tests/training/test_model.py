@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch  # noqa: TID253 - the room under test is torch's
 
+from pax_assets.corpora.alignment import IGNORED
 from pax_assets.inference.pipeline import OUTPUTS
 from pax_assets.nlp.labels import begin_mask
 from pax_assets.training import artifact
 from pax_assets.training.data import collate, load_windows
 from pax_assets.training.encoder import EncoderError
-from pax_assets.training.losses import HEADS, LossModule
-from pax_assets.training.model import MessageModel, all_pairs, candidates
+from pax_assets.training.losses import LossModule
+from pax_assets.training.model import HEADS, MessageModel, all_pairs, candidates
 
 BEGINS = torch.from_numpy(begin_mask(("O", "B-a", "I-a")))
 
@@ -94,7 +96,7 @@ def test_training_and_inference_score_a_pair_alike(model: MessageModel, toy_data
     batch = collate([window], pad=0)
     with torch.inference_mode():
         sums, counts = LossModule(model).eval()(batch)
-        out = run(model, batch.input_ids, batch.attention_mask, batch.word_mask)
+        out = run(model, batch.input_ids, batch.attention_mask, batch.word_shapes)
         index = out["entity_index"][0].tolist()
         starts = np.flatnonzero(
             begin_mask(("O", *["B-", "I-"] * 4))[batch.entity_labels[0].clamp(min=0)]
@@ -122,6 +124,20 @@ def test_layers_that_were_not_annotated_give_no_loss(model: MessageModel, toy_da
     assert sums[1:].abs().max() == 0
 
 
+def test_of_mere_ends_the_pairs_that_were_annotated_are_learnt(
+    model: MessageModel, toy_dataset: Path
+):
+    windows = load_windows(toy_dataset / "train.parquet")
+    window = next(w for w in windows if w.has_relations and len(w.relations) == 1)
+    ignored = np.full_like(window.entity_labels, IGNORED)
+    window = replace(window, entity_labels=ignored, has_entities=False, has_events=False)
+    with torch.inference_mode():
+        _, counts = LossModule(model).eval()(collate([window], pad=0))
+    judged = dict(zip(HEADS, counts.tolist(), strict=True))
+    # The pair and its reverse; of other words nobody said whether they are in relations.
+    assert (judged["entity"], judged["relation"], judged["argument"]) == (0, 2, 0)
+
+
 def test_every_trained_weight_gets_a_gradient_even_without_labels(
     toy_model: Path, toy_dataset: Path
 ):
@@ -133,9 +149,9 @@ def test_every_trained_weight_gets_a_gradient_even_without_labels(
 
 
 def test_a_candidate_pair_does_not_depend_on_other_candidates(model: MessageModel):
-    ids, attention, _ = inputs([20], 20)
+    ids, attention, shapes = inputs([20], 20)
     with torch.inference_mode():
-        states, logits, _ = model.encode(ids, attention)
+        states, logits, _ = model.encode(ids, attention, shapes)
         features = model.word_features(states, logits)
         few, many = torch.tensor([[3, 9]]), torch.tensor([[11, 9, 2, 3]])
         one = all_pairs(model.relation_head, states, (features, few), (features, few))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch  # noqa: TID253 - the room under test is torch's
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp import metrics
 from pax_assets.training import artifact
@@ -29,6 +29,7 @@ def test_the_artifact_has_every_file_and_no_pickle(toy_model: Path):
         "labels.json",
         "lineage.json",
         "metrics.json",
+        "MODEL_CARD.md",
     }
 
 

@@ -150,6 +150,7 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
     """Tokenize `annotations` with the configured encoder's tokenizer and publish the result."""
     from pax_assets.corpora.annotations import from_table
     from pax_assets.corpora.leaks import find_leaks
+    from pax_assets.corpora.sources import configured_source
     from pax_assets.corpora.tokenize import tokenize
     from pax_assets.lake import content_hash
     from pax_assets.lake.tables import read, version
@@ -168,6 +169,7 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
             Path(folder),
             encoder_name=settings.encoder,
             seed=settings.seed,
+            licences=configured_source(settings).licences(),
         )
         leaks = find_leaks(Path(folder))
         (Path(folder) / "lineage.json").write_text(json.dumps(lineage, indent=2))

@@ -70,6 +70,7 @@ def message_model(
 ) -> dg.MaterializeResult:
     """Train on the tokenized dataset, log to MLflow, publish and register the model."""
     from pax_assets.compute.payload import run_payload
+    from pax_assets.defs.model.evaluation_page import evaluation_page
     from pax_assets.defs.model.plots import confusion_matrix, loss_curve
 
     settings = load_settings()
@@ -139,6 +140,8 @@ def message_model(
         tracking.log_metrics({**test, **dev})
         model = lake.artifacts().publish("message_model", output, identity=MODEL_IDENTITY)
         tracking.log_artifacts(str(model.path), "model")
+        page = evaluation_page(metrics["test"]["breakdown"])
+        tracking.log_text(page, "evaluation.md")
         registered = mlflow.register(
             mlflow_run_id,
             source=f"{tracking.get_artifact_uri()}/model",
@@ -160,6 +163,7 @@ def message_model(
                 confusion_matrix(metrics["test"]["confusion"]), "entity confusion on test"
             ),
             "f1_by_type": dg.MetadataValue.md(_by_type(metrics["test"])),
+            "evaluation": dg.MetadataValue.md(page),
             **test,
             **dev,
             "best_epoch": metrics["best_epoch"],

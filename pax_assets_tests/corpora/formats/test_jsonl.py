@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pax_assets.corpora import jsonl
+from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats import jsonl
 from pax_assets_tests.toy_model import toy_corpus
 
 GOOD = {"doc_id": "a", "text": "Anna", "layers": ["entities"], "entities": []}
@@ -62,10 +63,10 @@ def test_blank_lines_and_a_byte_order_mark_are_allowed(tmp_path: Path):
 )
 def test_a_bad_line_is_named_with_its_fault(tmp_path: Path, line, complaint):
     path = write_lines(tmp_path / "labels.jsonl", json.dumps(GOOD), line)
-    with pytest.raises(jsonl.CorpusError, match=rf"labels\.jsonl, line 2: .*{complaint}"):
+    with pytest.raises(CorpusError, match=rf"labels\.jsonl, line 2: .*{complaint}"):
         list(jsonl.read(path))
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
-    with pytest.raises(jsonl.CorpusError, match=r"nothing\.jsonl does not exist"):
+    with pytest.raises(CorpusError, match=r"nothing\.jsonl does not exist"):
         list(jsonl.read(tmp_path / "nothing.jsonl"))

@@ -10,11 +10,8 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pax_assets.corpora.errors import CorpusError
 from pax_assets.nlp.documents import Document, DocumentError
-
-
-class CorpusError(ValueError):
-    """A corpus that cannot be read; the message names file and line."""
 
 
 def read(path: Path) -> Iterator[Document]:

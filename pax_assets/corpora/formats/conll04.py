@@ -1,0 +1,159 @@
+"""CoNLL04 as JSON: sentences of news with entities, and the relations between them.
+
+The corpus (Roth and Yih, 2004) goes round in two forms of one list. SpERT's says where each
+entity is (`entities`: type, and words from `start` up to `end`); that of TablERT says it with
+BILOU `tags`. In both, a relation names its ends by number: the place of the entity in the list,
+which for tags is its place in the sentence. One tag read wrongly would therefore not lose one
+entity but point every later relation at its neighbour, so tags are read strictly.
+
+Words are joined with blanks. The id of a document is its `orig_id`, the number that the sentence
+has in the corpus, the same in every file; without one, the file's name and the place in the list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats.words import TagError, WordText, spans_of_tags
+from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
+
+
+class _Wrong(ValueError):
+    """What is wrong with a sentence; whoever knows the place says where."""
+
+
+def read(path: Path) -> Iterator[Document]:
+    """Yield a document for each sentence, with the layers entities and relations.
+
+    Raises `CorpusError` for a file that is absent, empty or no list of sentences, a sentence that
+    contradicts itself, and a second one of the same `orig_id`.
+    """
+    path = Path(path)
+    seen: dict[str, int] = {}
+    for number, sentence in enumerate(_sentences(path), start=1):
+        where = f"{path}, sentence {number}"
+        if isinstance(sentence, dict) and "orig_id" in sentence:
+            where += f" (orig_id {sentence['orig_id']!r:.40})"
+        try:
+            document = _document(f"{path.name}:{number}", sentence)
+        except (_Wrong, DocumentError) as error:
+            raise CorpusError(f"{where}: {error}") from None
+        if document.doc_id in seen:
+            raise CorpusError(f"{where}: sentence {seen[document.doc_id]} has this orig_id already")
+        seen[document.doc_id] = number
+        yield document
+
+
+def _sentences(path: Path) -> list[object]:
+    if not path.is_file():
+        raise CorpusError(f"{path} does not exist or is no file: expected a list of sentences")
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path}: not JSON in UTF-8: {error}") from None
+    if not isinstance(data, list) or not data:
+        found = "an empty one" if data == [] else f"{type(data).__name__}"
+        raise CorpusError(f"{path}: expected a list of sentences, found {found}")
+    return data
+
+
+def _document(name: str, sentence: object) -> Document:
+    if not isinstance(sentence, dict):
+        raise _Wrong(f"expected an object with tokens, found {type(sentence).__name__}")
+    words = [_text(word, "a token") for word in _list(sentence, "tokens")]
+    if not words:
+        raise _Wrong("tokens is empty")
+    if ("tags" in sentence) == ("entities" in sentence):
+        raise _Wrong("expected either tags or entities")
+    found = _tagged if "tags" in sentence else _listed
+    text = WordText.of(words)
+    entities = tuple(
+        Entity(f"e{index}", *text.span(first, end), kind)
+        for index, (first, end, kind) in enumerate(found(sentence, len(words)))
+    )
+    return Document(
+        doc_id=_doc_id(sentence, name),
+        text=text.text,
+        layers=("entities", "relations"),
+        entities=entities,
+        relations=tuple(_relations(sentence, entities)),
+    ).validate()
+
+
+def _doc_id(sentence: Mapping[str, object], name: str) -> str:
+    given = sentence.get("orig_id")
+    if given is None:
+        return name
+    if isinstance(given, bool) or not isinstance(given, int | str) or given == "":
+        raise _Wrong("orig_id is a number or a text")
+    return str(given)
+
+
+def _tagged(sentence: Mapping[str, object], length: int) -> Iterator[tuple[int, int, str]]:
+    tags = [_text(tag, "a tag") for tag in _list(sentence, "tags")]
+    if len(tags) != length:
+        raise _Wrong(f"{len(tags)} tags for {length} tokens")
+    try:
+        yield from spans_of_tags(tags, "bilou")
+    except TagError as error:
+        raise _Wrong(f"tag {error.index}: {error}") from None
+
+
+def _listed(sentence: Mapping[str, object], length: int) -> Iterator[tuple[int, int, str]]:
+    for index, entity in enumerate(_list(sentence, "entities")):
+        fields = _object(entity, f"entity {index}")
+        first = _number(fields, "start", f"entity {index}")
+        end = _number(fields, "end", f"entity {index}")
+        if not 0 <= first < end <= length:
+            raise _Wrong(f"entity {index} has the words [{first}, {end}) of a sentence of {length}")
+        yield first, end, _text(fields.get("type"), f"the type of entity {index}")
+
+
+def _relations(sentence: Mapping[str, object], entities: Sequence[Entity]) -> Iterator[Relation]:
+    for index, relation in enumerate(_list(sentence, "relations")):
+        name = f"relation {index}"
+        fields = _object(relation, name)
+        head, tail = (_end(fields, key, name, len(entities)) for key in ("head", "tail"))
+        if head == tail:
+            raise _Wrong(f"{name} joins entity {head} with itself")
+        kind = _text(fields.get("type"), f"the type of {name}")
+        yield Relation(entities[head].id, entities[tail].id, kind)
+
+
+def _end(fields: Mapping[str, object], key: str, name: str, entities: int) -> int:
+    place = _number(fields, key, name)
+    # A place before the first would be taken for one from the last.
+    if not 0 <= place < entities:
+        raise _Wrong(
+            f"{name} has the {key} {place}, and the sentence {entities} entities (counted from 0)"
+        )
+    return place
+
+
+def _list(sentence: Mapping[str, object], key: str) -> list[object]:
+    given = sentence.get(key)
+    if not isinstance(given, list):
+        raise _Wrong(f"{key} is a list, and not {type(given).__name__}")
+    return given
+
+
+def _object(given: object, what: str) -> Mapping[str, object]:
+    if not isinstance(given, dict):
+        raise _Wrong(f"{what} is an object, and not {type(given).__name__}")
+    return given
+
+
+def _number(fields: Mapping[str, object], key: str, what: str) -> int:
+    given = fields.get(key)
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise _Wrong(f"{key} of {what} is a whole number, and not {given!r:.40}")
+    return given
+
+
+def _text(given: object, what: str) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise _Wrong(f"{what} is a text, and not {given!r:.40}")
+    return given

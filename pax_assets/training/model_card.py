@@ -1,0 +1,84 @@
+"""`MODEL_CARD.md`: what a model is, from what, how good, and what it is not for.
+
+It lies inside the artifact, so that it goes wherever the weights go. All of it is taken from what
+the training knows; a person who wants to add something edits a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pax_assets.nlp.labels import LabelScheme
+
+FILE = "MODEL_CARD.md"
+_HEADS = ("entity", "event", "argument", "relation")
+
+
+def model_card(
+    scheme: LabelScheme,
+    dataset: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+) -> str:
+    """Return the card. `dataset` is dataset.json; the others are the artifact's own files."""
+    types = {
+        "Entities": sorted({label[2:] for label in scheme.entities[1:]}),
+        "Events": sorted({label[2:] for label in scheme.triggers[1:]}),
+        "Argument roles": scheme.roles[1:],
+        "Relations": scheme.relations[1:],
+    }
+    parts = [
+        "# PAX message model",
+        "Finds entities, events with their arguments, and relations in messages and mails.",
+        "## Intended use",
+        "Reading an organisation's own SMS, WhatsApp and e-mail traffic, for search, routing and "
+        "statistics, where a person checks what matters. Not for decisions about people without a "
+        "person, and not for texts unlike those below: languages, trades and years that the "
+        "training data do not have are not measured here.",
+        "## What it knows",
+        _table(
+            ["kind", "labels"],
+            [(kind, ", ".join(names) or "none") for kind, names in types.items()],
+        ),
+        "## Trained on",
+        _table(
+            ["source", "licence", "train", "dev", "test"],
+            [
+                (s["name"], s["licence"], s["train"], s["dev"], s["test"])
+                for s in dataset.get("sources", ())
+            ],
+        ),
+        "Numbers of documents. A conversation lies in one part only.",
+        "## Scores",
+        "Strict F1 (offsets and types right), in brackets the number of gold items.",
+        _table(
+            ["head", "dev", "test"],
+            [(head, *(_f1(metrics[split][head]) for split in ("dev", "test"))) for head in _HEADS],
+        ),
+        "## Limits",
+        f"Texts are read in windows of {scheme.max_length} tokens that overlap by {scheme.stride}: "
+        "a relation or an argument between words farther apart is not found. Scores are no "
+        "probabilities; how often they are right stands in `metrics.json`.",
+        "## Where it comes from",
+        _table(["", ""], [(k, _shown(v)) for k, v in lineage.items() if k != "f1"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _f1(part: Mapping[str, Any]) -> str:
+    return f"{part['f1']:.3f} ({part['support']})" if part["support"] else "not annotated"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return str(value)
+
+
+def _table(head: list[str], rows: Iterable[Iterable[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+        for line in lines
+    )

@@ -1,0 +1,100 @@
+"""The other side of `bench-train`: token classification as transformers' `run_ner` script does it.
+
+A process of its own: a tokenized dataset in, one line of JSON out. Rows are padded to the longest
+of a shuffled batch, as that script's collator does; nothing is tuned against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch  # noqa: TID253 - the peer is torch's
+from seqeval.metrics import f1_score
+from transformers import (  # noqa: TID253
+    AutoModelForTokenClassification,
+    DataCollatorForTokenClassification,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+)
+
+from pax_assets.corpora.alignment import IGNORED
+from pax_assets.nlp.labels import LabelScheme
+from pax_assets.training.data import LabelledWindow, load_windows
+from pax_assets.training.encoder import resolve
+
+
+def main() -> None:
+    """Train, score dev, print `{"seconds", "f1"}`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--rows", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--bf16", action="store_true")
+    given = parser.parse_args()
+    labels = LabelScheme.load(given.dataset).entities
+    torch.manual_seed(given.seed)
+    model = AutoModelForTokenClassification.from_pretrained(
+        resolve(given.encoder), num_labels=len(labels), dtype=torch.float32
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(given.dataset / "tokenizer.json"), pad_token="[PAD]"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            model,
+            TrainingArguments(
+                folder,
+                num_train_epochs=given.epochs,
+                learning_rate=given.rate,
+                per_device_train_batch_size=given.rows,
+                per_device_eval_batch_size=given.rows,
+                warmup_steps=0.1,
+                weight_decay=0.01,
+                bf16=given.bf16,
+                seed=given.seed,
+                save_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+                logging_strategy="no",
+                dataloader_pin_memory=False,
+            ),
+            train_dataset=_rows(load_windows(given.dataset / "train.parquet")),  # type: ignore[arg-type]
+            data_collator=DataCollatorForTokenClassification(tokenizer),
+        )
+        started = time.monotonic()
+        trainer.train()
+        seconds = time.monotonic() - started
+        dev = _rows(load_windows(given.dataset / "dev.parquet"))
+        found = trainer.predict(dev)  # type: ignore[arg-type]
+    best = np.asarray(found.predictions).argmax(-1)
+    gold = np.asarray(found.label_ids)
+    words = [(row != IGNORED) for row in gold]
+    f1 = f1_score(
+        [[labels[i] for i in row[kept]] for row, kept in zip(gold, words, strict=True)],
+        [[labels[i] for i in row[kept]] for row, kept in zip(best, words, strict=True)],
+    )
+    print(json.dumps({"seconds": seconds, "f1": float(f1)}))
+
+
+def _rows(windows: list[LabelledWindow]) -> list[dict[str, list[int]]]:
+    return [
+        {
+            "input_ids": window.input_ids.tolist(),
+            "attention_mask": [1] * len(window),
+            "labels": window.entity_labels.tolist(),
+        }
+        for window in windows
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`make eval-<set>`: train on a public corpus, judge on its test part, say the score.
+
+Three seeds, each a training in a process of its own by the entry point that production uses.
+Recipes were chosen on dev. The exit status is 1 where a mean lies under its floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pax_assets.corpora.configuration import read_sources
+from pax_assets.corpora.tokenize import tokenize
+from pax_assets.nlp.documents import Document
+from pax_assets.training.encoder import resolve
+from pax_assets_tests.benchmarks.report import finish
+
+HERE = Path(__file__).parent
+# What the last line calls a score: its place in `nlp.metrics.evaluate`.
+_SCORES = {
+    "entity_f1": "entity",
+    "relation_f1": "relation",
+    "relation_boundaries_f1": "relation_boundaries",
+    "trigger_f1": "event",
+    "trigger_identification_f1": "event_identification",
+    "argument_f1": "argument",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A corpus, the scores that apply to it, their floors (percent), and the recipe."""
+
+    scores: tuple[str, ...]
+    floors: Mapping[str, float] = field(default_factory=dict)
+    recipe: Mapping[str, str] = field(default_factory=dict)
+    folds: int = 0
+    max_length: int = 256
+
+
+EVALUATIONS = {
+    "wnut17": Evaluation(("entity_f1",), {"entity_f1": 44}),
+    "btc": Evaluation(("entity_f1",), {"entity_f1": 75}),
+    "conll04": Evaluation(
+        ("entity_f1", "relation_f1", "relation_boundaries_f1"),
+        {"entity_f1": 84, "relation_f1": 55},
+    ),
+    "casie": Evaluation(
+        ("entity_f1", "trigger_f1", "trigger_identification_f1", "argument_f1"),
+        {"trigger_f1": 65},
+    ),
+    "mailex": Evaluation(("trigger_f1", "trigger_identification_f1"), folds=5),
+}
+
+
+def main() -> None:
+    """Run one evaluation."""
+    parser = argparse.ArgumentParser(prog="python -m pax_assets_tests.evals")
+    parser.add_argument("set", choices=EVALUATIONS)
+    parser.add_argument("--seeds", default=os.environ.get("PAX_EVAL_SEEDS", "13,14,15"))
+    parser.add_argument("--encoder", default=os.environ.get("PAX_EVAL_ENCODER", "minilm"))
+    given = parser.parse_args()
+    chosen = EVALUATIONS[given.set]
+    started = time.monotonic()
+    documents = [d for s in read_sources(HERE / f"{given.set}.toml") for d in s.documents()]
+    runs = [
+        (seed, fold)
+        for seed in map(int, given.seeds.split(","))
+        for fold in range(max(1, chosen.folds))
+    ]
+    found: dict[str, list[float]] = {name: [] for name in chosen.scores}
+    for number, (seed, fold) in enumerate(runs, 1):
+        print(f"eval-{given.set}: training {number} of {len(runs)}, seed {seed}", flush=True)
+        result = _trained(chosen, given.encoder, seed, list(_split(documents, chosen, fold)))
+        for name in chosen.scores:
+            found[name].append(100 * result["test"][_SCORES[name]]["f1"])
+        print(" ".join(f"{name}={scores[-1]:.1f}" for name, scores in found.items()), flush=True)
+    means = {name: statistics.mean(scores) for name, scores in found.items()}
+    deviations = {
+        f"{name}_sd": statistics.stdev(scores) for name, scores in found.items() if len(scores) > 1
+    }
+    finish(
+        f"eval-{given.set}",
+        {
+            **{name: round(value, 1) for name, value in (means | deviations).items()},
+            "seconds": round(time.monotonic() - started),
+            "runs": len(runs),
+            "encoder": given.encoder,
+        },
+        {name: (">=", floor) for name, floor in chosen.floors.items()},
+    )
+
+
+def _split(documents: list[Document], chosen: Evaluation, fold: int) -> Iterator[Document]:
+    """Yield the documents with their splits: their own, or those of a fold."""
+    for document in documents:
+        if not chosen.folds:
+            yield document
+            continue
+        digest = hashlib.sha256((document.group or document.doc_id).encode()).digest()
+        place = (digest[0] * 256 + digest[1]) % chosen.folds
+        dev = (fold + 1) % chosen.folds
+        split = "test" if place == fold else "dev" if place == dev else "train"
+        yield replace(document, split=split)
+
+
+def _trained(chosen: Evaluation, encoder: str, seed: int, documents: list[Document]) -> dict:
+    with tempfile.TemporaryDirectory(prefix="pax-eval-") as folder:
+        dataset, output = Path(folder, "dataset"), Path(folder, "model")
+        tokenize(documents, resolve(encoder), dataset, max_length=chosen.max_length)
+        command = [
+            *(sys.executable, "-m", "pax_assets.training.train"),
+            *("--dataset", str(dataset), "--output", str(output)),
+            *("--encoder", encoder, "--seed", str(seed)),
+        ]
+        for name, value in chosen.recipe.items():
+            command += [f"--{name}", value]
+        subprocess.run(command, check=True)
+        return json.loads((output / "metrics.json").read_text())
+
+
+if __name__ == "__main__":
+    main()
