@@ -15,7 +15,11 @@ from pathlib import Path
 
 from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
+from pax_assets.inference.session import OtherGraphError
 from pax_assets.nlp import metrics
+
+# The key under which the output says why there are no scores.
+UNUSABLE = "unusable"
 
 
 def evaluate(model: Path, variant: str, gold: Path) -> dict[str, float]:
@@ -33,7 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--gold", type=Path, required=True, help="JSON Lines of documents")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(arguments)
-    given.output.write_text(json.dumps(evaluate(given.model, given.variant, given.gold)))
+    try:
+        scores: dict[str, float | str] = {**evaluate(given.model, given.variant, given.gold)}
+    except OtherGraphError as error:
+        # Not a failure: after an upgrade the former model cannot be measured any more.
+        scores = {UNUSABLE: str(error)}
+    given.output.write_text(json.dumps(scores))
 
 
 if __name__ == "__main__":

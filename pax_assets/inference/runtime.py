@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pax_assets.inference.pipeline import BATCH_TOKENS, Pipeline
-from pax_assets.inference.session import open_session, run
+from pax_assets.inference.pipeline import BATCH_TOKENS, INPUTS, Pipeline
+from pax_assets.inference.session import OtherGraphError, open_session, run
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp.documents import Analysis
 from pax_assets.nlp.labels import LabelScheme
@@ -37,11 +37,17 @@ class Runtime:
     ) -> Runtime:
         """Open `<folder>/<variant>/model.onnx` with its tokenizer and labels, and warm it up.
 
-        `threads` 0 takes what this process may use. Raises `ModelFileError`, `TokenizerError`
-        or `LabelSchemeError`, each naming the file.
+        `threads` 0 takes what this process may use. Raises `ModelFileError` (`OtherGraphError` for
+        a model of another version), `TokenizerError` or `LabelSchemeError`, each naming the file.
         """
         folder = Path(folder)
         session = open_session(folder / variant / MODEL_FILE, threads)
+        inputs = {value.name for value in session.get_inputs()}
+        if inputs != set(INPUTS):
+            raise OtherGraphError(
+                f"{folder / variant / MODEL_FILE} was exported by another version of PAX (it takes "
+                f"{', '.join(sorted(inputs))}): materialize message_model and onnx_model again"
+            )
         pipeline = Pipeline(
             TextTokenizer.load(folder),
             LabelScheme.load(folder),

@@ -18,6 +18,10 @@ class ModelFileError(ValueError):
     """An ONNX file that cannot be loaded; the message names the file and the reason."""
 
 
+class OtherGraphError(ModelFileError):
+    """An ONNX file that another version of PAX exported: it takes other inputs."""
+
+
 def open_session(model: Path, threads: int = 0) -> onnxruntime.InferenceSession:
     """Load `model` on the CPU with `threads` threads (0: as many as this process may use)."""
     if not model.is_file():

@@ -1,18 +1,23 @@
 """The training loop: epochs over batches, on one process or several with equal results.
 
 An own loop rather than a framework's trainer: three heads with partial labels need losses that
-are divided by the count of the whole batch, and dev scores that come from the real decoder.
+are divided by the count of the whole batch, and dev scores that come from the real decoder. Between
+two steps a run can be taken down and set up again (`Trainer.state`, `Trainer.restore`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pax_assets.training import checkpoint
+from pax_assets.training.checkpoint import CheckpointError, Position, State
 from pax_assets.training.data import LabelledWindow, collate, epoch_batches, shard
 from pax_assets.training.device import Place
 from pax_assets.training.evaluation import autocast
@@ -25,11 +30,16 @@ class Recipe:
     """The hyperparameters; `batch_tokens` counts the batch of all processes together.
 
     `hidden_tokens` is the share of tokens that are hidden from the encoder in each step, as in its
-    pretraining, so that a name is also learnt from what stands around it.
+    pretraining, so that a name is also learnt from what stands around it. After `patience` epochs
+    without a better mean dev F1 training stops (0: never); the learning rate still falls as if it
+    went on. `accumulate` parts of a batch are computed one after another, for a device that does
+    not hold a whole one: they give the whole batch's step and take a third more time.
     """
 
     epochs: int = 8
+    patience: int = 0
     batch_tokens: int = 1024
+    accumulate: int = 1
     encoder_rate: float = 3e-4
     head_rate: float = 1e-3
     warm_up: float = 0.1
@@ -42,6 +52,10 @@ class Recipe:
     relation_weight: float = 3.0
     argument_weight: float = 2.0
     seed: int = 13
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.accumulate < 1 or self.patience < 0:
+            raise ValueError("epochs and accumulate must be 1 or more, patience 0 or more")
 
     def to_dict(self) -> dict[str, float | int | bool]:
         """Return the hyperparameters by name."""
@@ -59,7 +73,7 @@ class EpochLoss:
 
 
 class Trainer:
-    """Runs a recipe over windows. Call `epochs` once."""
+    """Runs a recipe over windows, an epoch at each call of `run_epoch`; `epoch` says how many."""
 
     def __init__(
         self,
@@ -71,7 +85,6 @@ class Trainer:
         mask: int | None = None,
     ) -> None:
         self._windows = windows
-        self._lengths = [len(window) for window in windows]
         self._recipe = recipe
         self._place = place
         self._pad = pad
@@ -81,61 +94,141 @@ class Trainer:
         for module in model.encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = recipe.encoder_dropout
-        self._losses: nn.Module = LossModule(model)
+        self._judged = LossModule(model)
+        self._losses: Any = self._judged
         if place.world > 1:
             self._losses = nn.parallel.DistributedDataParallel(
-                self._losses, broadcast_buffers=False
+                self._judged, broadcast_buffers=False
             )
         self._optimizer = optimizer(model, recipe)
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._plan = [
+            epoch_batches(
+                [len(window) for window in windows],
+                recipe.batch_tokens,
+                seed=recipe.seed,
+                epoch=epoch,
+                rows_at_least=place.world,
+            )
+            for epoch in range(recipe.epochs)
+        ]
         # Most pairs are no relation: at equal weight the few that are would be learnt last.
         self._weights = torch.tensor(
             [1.0, 1.0, recipe.relation_weight, recipe.argument_weight], device=place.device
         )
+        self._position = Position()
+        # Of the running epoch: summed losses and counts of each head.
+        self._totals = torch.zeros(2, len(HEADS), device=place.device)
 
-    def epochs(self) -> Iterator[tuple[int, EpochLoss]]:
-        """Train, yielding after each epoch (from 1); the model is the caller's in between."""
-        recipe = self._recipe
-        plan = [
-            epoch_batches(
-                self._lengths,
-                recipe.batch_tokens,
-                seed=recipe.seed,
-                epoch=epoch,
-                rows_at_least=self._place.world,
-            )
-            for epoch in range(recipe.epochs)
-        ]
-        steps = sum(len(batches) for batches in plan)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer, lambda step: _rate(step, steps, recipe.warm_up)
-        )
-        for epoch, batches in enumerate(plan, start=1):
-            yield epoch, self._epoch(batches, schedule)
+    @property
+    def epoch(self) -> int:
+        """How many epochs are finished."""
+        return self._position.epoch
 
-    def _epoch(
-        self, batches: list[list[int]], schedule: torch.optim.lr_scheduler.LambdaLR
-    ) -> EpochLoss:
-        started = time.monotonic()
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return sum(map(len, self._plan[: self.epoch])) + self._position.batches
+
+    def run_epoch(self, after_step: Callable[[], None] = lambda: None) -> EpochLoss:
+        """Train until the end of the epoch; the model is the caller's after each step."""
         self._losses.train()
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        totals = torch.zeros(2, len(HEADS), device=self._place.device)
-        tokens = 0
+        begun = self._position
+        started = time.monotonic()
+        for parts in self._parts(self._plan[begun.epoch][begun.batches :]):
+            self._set_rates()
+            self._totals += self._learn(parts)
+            self._position = Position(
+                begun.epoch,
+                self._position.batches + 1,
+                self._position.tokens + sum(part.input_ids.numel() for part in parts),
+                begun.seconds + time.monotonic() - started,
+            )
+            after_step()
+        heads = _means(self._totals)
+        seconds = begun.seconds + time.monotonic() - started
+        loss = EpochLoss(sum(heads.values()), heads, seconds, self._position.tokens)
+        self._position = Position(begun.epoch + 1)
+        self._totals.zero_()
+        return loss
+
+    def _parts(self, batches: list[list[int]]) -> zip[tuple[Batch, ...]]:
+        """Yield this process's share of each batch, in as many parts as the recipe says."""
+        place, parts = self._place, self._recipe.accumulate
+        return zip(
+            *(
+                shard(
+                    self._windows,
+                    batches,
+                    place.rank + place.world * part,
+                    place.world * parts,
+                    self._pad,
+                )
+                for part in range(parts)
+            ),
+            strict=True,
+        )
+
+    def _set_rates(self) -> None:
+        share = _rate(self.step, sum(map(len, self._plan)), self._recipe.warm_up)
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * share
+
+    def _learn(self, parts: Sequence[Batch]) -> Tensor:
+        """Take one step; return the batch's summed losses and counts, (2, heads)."""
         place = self._place
-        for batch in shard(self._windows, batches, place.rank, place.world, self._pad):
-            tokens += batch.input_ids.numel()
-            with autocast(place.device, place.bf16):
-                sums, counts = self._losses(self._hidden(batch).to(place.device))
-            counts = _total(counts, place)
-            # DDP averages gradients over processes: undo that, then divide by the true count
-            loss = (self._weights * sums * place.world / counts.clamp(min=1)).sum()
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, self._recipe.clip)
-            self._optimizer.step()
-            schedule.step()
-            self._optimizer.zero_grad(set_to_none=True)
-            totals += torch.stack((_total(sums.detach().clone(), place), counts))
-        heads = _means(totals)
-        return EpochLoss(sum(heads.values()), heads, time.monotonic() - started, tokens)
+        parts = [self._hidden(part).to(place.device) for part in parts]
+        total = counts = torch.zeros(len(HEADS), device=place.device)
+        if len(parts) > 1:
+            counts = self._counts(parts)
+        for number, part in enumerate(parts, start=1):
+            alone = place.world > 1 and number < len(parts)
+            with self._losses.no_sync() if alone else contextlib.nullcontext():
+                with autocast(place.device, place.bf16):
+                    sums, found = self._losses(part)
+                if len(parts) == 1:
+                    counts = _total(found, place)
+                # DDP averages gradients over processes: undo that, then divide by the true count
+                (self._weights * sums * place.world / counts.clamp(min=1)).sum().backward()
+            total = total + sums.detach()
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        nn.utils.clip_grad_norm_(learning, self._recipe.clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return torch.stack((_total(total, place), counts))
+
+    def _counts(self, parts: Sequence[Batch]) -> Tensor:
+        """Count what is judged in all parts, before any of them is learnt from.
+
+        Which pairs are judged depends on what the model proposes, so it has to look at each part
+        first, with the dropout that it will have when it learns.
+        """
+        place = self._place
+        devices = [place.device] if place.device.type == "cuda" else []
+        with (
+            torch.random.fork_rng(devices),
+            torch.no_grad(),
+            autocast(place.device, place.bf16),
+        ):
+            found = [self._judged(part)[1] for part in parts]
+        return _total(torch.stack(found).sum(0), place)
+
+    def state(self, history: list[dict[str, Any]]) -> State:
+        """Return all that the next step depends on, but for random numbers."""
+        tensors = checkpoint.learner(self.model, self._optimizer)
+        return State(self._position, history, {**tensors, "totals": self._totals.cpu().clone()})
+
+    def restore(self, state: State) -> None:
+        """Go on from a state. Raises `CheckpointError`, and then nothing is changed."""
+        at = state.position
+        lengths = [*map(len, self._plan), 0]
+        if at.epoch >= len(lengths) or at.batches > lengths[at.epoch]:
+            raise CheckpointError(f"epoch {at.epoch}, batch {at.batches} is not in this run's plan")
+        totals = {"totals": self._totals.shape}
+        checkpoint.check(totals, checkpoint.under(state.tensors, "totals"))
+        checkpoint.restore_learner(self.model, self._optimizer, state.tensors)
+        self._totals.copy_(state.tensors["totals"])
+        self._position = at
 
     def _hidden(self, batch: Batch) -> Batch:
         """Hide some tokens of the batch."""

@@ -2,7 +2,7 @@
 
 It runs in a process of its own, so that Dagster never loads torch and a crash here takes
 nothing with it. Parameters come as arguments, alike on every rank; rank 0 alone speaks to
-Dagster, evaluates and writes.
+Dagster, evaluates and writes. A run that was killed goes on when the same command is given again.
 
     python -m torch.distributed.run --standalone --nproc_per_node=2 \\
         -m pax_assets.training.train --dataset DIR --output DIR --encoder minilm
@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,25 @@ from pax_assets.nlp import metrics
 from pax_assets.nlp.documents import Document
 from pax_assets.nlp.labels import LabelScheme
 from pax_assets.training import artifact, calibration
+from pax_assets.training.checkpoint import CheckpointError, fingerprint
 from pax_assets.training.data import DatasetError, LabelledWindow, load_windows
 from pax_assets.training.device import Place, place
 from pax_assets.training.encoder import resolve
 from pax_assets.training.evaluation import score, scored_in_detail, torch_forward, torch_pipeline
+from pax_assets.training.keeper import Keeper, Pace, restore_random_state, shared_number
 from pax_assets.training.loop import EpochLoss, Recipe, Trainer
 from pax_assets.training.model import HeadsConfig
+from pax_assets.training.record import Record
 from pax_assets.training.reporting import Reporter, reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where checkpoints lie, how many steps apart (0: by time), and whether to go on from one."""
+
+    folder: Path
+    steps: int = 0
+    resume: bool = True
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,6 +57,21 @@ def parser() -> argparse.ArgumentParser:
     described.add_argument("--encoder", default="minilm", help="minilm, a folder or a hub id")
     described.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     described.add_argument("--lineage", type=Path, help="JSON that lineage.json shall contain")
+    described.add_argument(
+        "--checkpoint", type=Path, help="folder of the run's checkpoints (OUTPUT.checkpoint)"
+    )
+    described.add_argument(
+        "--checkpoint-steps",
+        type=int,
+        default=0,
+        help="steps between checkpoints; 0: as often as takes less than 2 %% of the time",
+    )
+    described.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from the checkpoint that a killed run left, if it is of this very run",
+    )
     for field in fields(Recipe):
         option = "--" + field.name.replace("_", "-")
         if isinstance(field.default, bool):
@@ -67,7 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with reporter(active=where.rank == 0) as report:
             given = json.loads(options.lineage.read_text()) if options.lineage else {}
             lineage = {**given, **report.extras.get("lineage", {})}
-            train(options.dataset, options.output, options.encoder, recipe, where, report, lineage)
+            output = options.output
+            keeping = Keeping(
+                options.checkpoint or output.with_name(f"{output.name}.checkpoint"),
+                options.checkpoint_steps,
+                options.resume,
+            )
+            train(options.dataset, output, options.encoder, recipe, where, report, lineage, keeping)
     finally:
         if where.world > 1:
             torch.distributed.destroy_process_group()
@@ -81,6 +114,7 @@ def train(
     where: Place,
     report: Reporter,
     lineage: dict[str, Any],
+    keeping: Keeping,
 ) -> dict[str, Any] | None:
     """Train, keep the epoch with the best mean dev F1, write the artifact.
 
@@ -93,7 +127,8 @@ def train(
     if not windows:
         raise DatasetError(f"{dataset}/train.parquet has no rows: nothing to learn from")
     tokenizer = TextTokenizer.load(dataset)
-    model = artifact.build(resolve(encoder), scheme, HeadsConfig(dropout=recipe.head_dropout))
+    encoder_folder = resolve(encoder)
+    model = artifact.build(encoder_folder, scheme, HeadsConfig(dropout=recipe.head_dropout))
     trainer = Trainer(model, windows, recipe, where, tokenizer.pad, tokenizer.mask)
     report.line(
         f"training on {where.world} x {where.device.type} "
@@ -103,27 +138,43 @@ def train(
     # dropout must differ between processes, weights must not
     torch.manual_seed(recipe.seed + 1000 * where.rank)
     judge = _Judge(dataset, trainer, tokenizer, scheme, where) if where.rank == 0 else None
+    record = Record()
+    keeper = Keeper(
+        keeping.folder,
+        fingerprint(dataset, encoder_folder, recipe.to_dict(), where) if judge else {},
+        where,
+        report,
+        Pace(keeping.steps, where),
+    )
+    if keeping.resume:
+        _go_on(keeper, trainer, record, where, report)
+
+    def keep(*, ended: bool = False) -> None:
+        keeper.after_step(trainer.step, lambda: record.state(trainer), ended=ended)
+
     loaded = time.monotonic()
-    best, best_state, history = -1.0, None, []
-    for epoch, loss in trainer.epochs():
-        if judge is None:
-            continue
-        entry = {"epoch": epoch, **judge.epoch(loss)}
-        history.append(entry)
-        report.send("epoch", epochs=recipe.epochs, **entry)
-        report.line(_line(entry, recipe.epochs))
-        if entry["dev_mean_f1"] > best:
-            best = entry["dev_mean_f1"]
-            best_state = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-    if judge is None or best_state is None:
+    while trainer.epoch < recipe.epochs:
+        # Rank 0 alone has scores; all must stop together.
+        if shared_number(record.out_of_patience(recipe.patience), where):
+            report.line(f"no better epoch in {recipe.patience}: stopping")
+            break
+        loss = trainer.run_epoch(keep)
+        if judge is not None:
+            entry = {"epoch": trainer.epoch, **judge.epoch(loss)}
+            report.send("epoch", epochs=recipe.epochs, **entry)
+            report.line(_line(entry, recipe.epochs))
+            record.add(entry, model)
+        keep(ended=True)
+    if judge is None:
         return None
     trained = time.monotonic()
-    model.load_state_dict(best_state)
+    # Without the frozen tensors, which are in the model.
+    model.load_state_dict(record.best, strict=False)
     shifts = judge.calibrate()
     result = {
         "calibration": shifts,
-        "best_epoch": max(history, key=lambda entry: entry["dev_mean_f1"])["epoch"],
-        "epochs": history,
+        "best_epoch": record.best_epoch,
+        "epochs": record.history,
         **{split: judge.final(split) for split in ("dev", "test")},
         "recipe": recipe.to_dict(),
         "encoder": encoder,
@@ -145,10 +196,29 @@ def train(
         "f1": {split: metrics.head_f1(result[split]) for split in ("dev", "test")},
     }
     artifact.save(output, model, scheme, dataset, result, provenance)
+    keeper.remove()
     report.send("result", output=str(output), best_epoch=result["best_epoch"], f1=provenance["f1"])
     for split, f1 in provenance["f1"].items():
         report.line(f"{split}: " + " ".join(f"{k}_f1={v:.3f}" for k, v in f1.items()))
     return result
+
+
+def _go_on(
+    keeper: Keeper, trainer: Trainer, record: Record, where: Place, report: Reporter
+) -> None:
+    """Go on from the checkpoint, if there is one that fits."""
+    state = keeper.load()
+    if state is None:
+        return
+    try:
+        trainer.restore(state)
+    except CheckpointError as error:
+        keeper.refuse(error)
+        return
+    record.restore(state)
+    restore_random_state(state.tensors, where)
+    at = state.position
+    report.line(f"resuming after {at.epoch} epochs and {at.batches} batches (step {trainer.step})")
 
 
 class _Judge:

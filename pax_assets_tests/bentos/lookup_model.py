@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto, helper, load, numpy_helper, save
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from pax_assets.nlp.labels import LabelScheme, bio
@@ -106,3 +106,13 @@ def _graph(vocabulary: dict[str, int]):
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def make_of_former_version(model: Path) -> None:
+    """Give an ONNX file an input by another name, as a version of PAX before this one had it."""
+    graph = load(str(model))
+    for node in graph.graph.node:
+        node.input[:] = ["word_mask" if name == "word_shapes" else name for name in node.input]
+    for value in graph.graph.input:
+        value.name = "word_mask" if value.name == "word_shapes" else value.name
+    save(graph, str(model))

@@ -49,11 +49,12 @@ class Evaluation:
 
 
 EVALUATIONS = {
-    "wnut17": Evaluation(("entity_f1",), {"entity_f1": 44}),
-    "btc": Evaluation(("entity_f1",), {"entity_f1": 75}),
+    "wnut17": Evaluation(("entity_f1",), {"entity_f1": 44}, {"epochs": "6"}),
+    "btc": Evaluation(("entity_f1",), {"entity_f1": 75}, {"epochs": "5"}),
     "conll04": Evaluation(
         ("entity_f1", "relation_f1", "relation_boundaries_f1"),
         {"entity_f1": 84, "relation_f1": 55},
+        {"epochs": "12", "hidden-tokens": "0.1"},
     ),
     "casie": Evaluation(
         ("entity_f1", "trigger_f1", "trigger_identification_f1", "argument_f1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
-from pax_assets.inference.session import ModelFileError
+from pax_assets.inference.session import ModelFileError, OtherGraphError
 from pax_assets.nlp.documents import Analysis
 from pax_assets.training.parity import HOSTILE, labels, score_difference
+from pax_assets_tests.bentos.lookup_model import make_of_former_version
 
 MEETING = "well anna will meet ben in paris on friday ok"
 
@@ -111,3 +113,11 @@ def test_the_runtime_needs_neither_torch_nor_transformers():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_of_another_version_is_told_from_a_broken_one(toy_onnx: Path, tmp_path: Path):
+    former = tmp_path / "former"
+    shutil.copytree(toy_onnx, former)
+    make_of_former_version(former / "fp32" / "model.onnx")
+    with pytest.raises(OtherGraphError, match=r"another version of PAX .*word_mask.*again"):
+        Runtime.load(former)

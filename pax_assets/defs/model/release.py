@@ -24,6 +24,10 @@ LARGEST_DROP = 0.005
 QUALITY_FLOOR = {"entity": 0.50, "event": 0.40, "relation": 0.30}
 
 
+# As `inference.evaluate` says that a model of another version cannot be measured.
+UNUSABLE = "unusable"
+
+
 class NotReleasable(RuntimeError):
     """The newest exported model must not be served, and there is nothing else to release."""
 
@@ -71,6 +75,11 @@ def compare_with_champion(context: dg.AssetExecutionContext, lake: LakeResource)
     champion = json.loads((held.path / "release.json").read_text())
     if champion["dataset_version"] != dataset.version:
         champion["metrics"] = _measure(context, lake, champion, dataset.path)
+        if UNUSABLE in champion["metrics"]:
+            context.log.warning("the champion gives way: %s", champion["metrics"][UNUSABLE])
+            if low:
+                raise NotReleasable("; ".join(low) + ": train a better message_model first")
+            return Comparison(challenger, {}, "", _rows(challenger, {}), [])
     return Comparison(
         challenger,
         champion,
@@ -121,7 +130,7 @@ def _measure(
     lake: LakeResource,
     release: Mapping[str, Any],
     dataset: Path,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     from pax_assets.compute.payload import run_payload
 
     with tempfile.TemporaryDirectory() as folder:
@@ -137,6 +146,8 @@ def _measure(
             ],
         )
         scores = json.loads(output.read_text())
+    if UNUSABLE in scores:
+        return scores
     return {head: float(scores[head]) for head in HEADS}
 
 

@@ -12,6 +12,7 @@ from pax_assets.defs.model.assets import message_model, onnx_model, released_mod
 from pax_assets.defs.model.tracking import MODEL_NAME, MlflowResource
 from pax_assets.defs.resources import LakeResource
 from pax_assets.lake.artifacts import ArtifactStore
+from pax_assets_tests.bentos.lookup_model import make_of_former_version
 
 
 @pytest.fixture(scope="module")
@@ -150,4 +151,21 @@ def test_a_champion_is_measured_again_when_the_dev_set_changed(
     result = _materialize(toy_lake, tracking, released_model)
     (check,) = result.get_asset_check_evaluations()
     assert check.passed, check.metadata
+    assert _release(toy_lake)["model_version"] == "two"
+
+
+def test_a_champion_of_a_former_version_that_cannot_be_opened_gives_way(
+    toy_lake, toy_onnx, tracking, tmp_path
+) -> None:
+    former = tmp_path / "former"
+    shutil.copytree(toy_onnx, former)
+    make_of_former_version(former / "fp32" / "model.onnx")
+    _publish_onnx(toy_lake, former, tmp_path, "one", entity=1.0, event=1.0, relation=1.0)
+    _materialize(toy_lake, tracking, released_model)
+    folder = tmp_path / "tokenized_anew"
+    shutil.copytree(ArtifactStore(toy_lake).current("tokenized_dataset").path, folder)
+    (folder / "dev_gold.jsonl").write_text((folder / "dev_gold.jsonl").read_text() + "\n")
+    ArtifactStore(toy_lake).publish("tokenized_dataset", folder)
+    _publish_onnx(toy_lake, toy_onnx, tmp_path, "two", entity=0.9, event=0.9, relation=0.9)
+    assert _materialize(toy_lake, tracking, released_model).success
     assert _release(toy_lake)["model_version"] == "two"
