@@ -6,7 +6,9 @@ hold addresses only; anything heavy is imported when an asset first asks for it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
@@ -66,6 +68,11 @@ class LakeResource(dg.ConfigurableResource):
         from pax_assets.lake.artifacts import ArtifactStore
 
         return ArtifactStore(self.root, self.cache)
+
+    def scratch(self, name: str) -> Path:
+        """A place on this machine for work on this lake that outlives a killed run."""
+        lake = hashlib.sha256(self.root.encode()).hexdigest()[:16]
+        return Path(self.cache).expanduser() / "scratch" / lake / name
 
 
 class SparkResource(dg.ConfigurableResource):

@@ -116,6 +116,8 @@ def message_model(
             [
                 f"--dataset={dataset.path}",
                 f"--output={output}",
+                # Not beside the output, which goes with this run: a retry goes on from there.
+                f"--checkpoint={lake.scratch('message_model.checkpoint')}",
                 f"--encoder={settings.encoder}",
                 f"--epochs={settings.epochs}",
                 f"--seed={settings.seed}",

@@ -117,6 +117,28 @@ def test_a_training_that_dies_ends_its_mlflow_run_as_failed(
     )
 
 
+def test_a_retry_finds_the_checkpoint_of_the_training_that_was_killed(
+    toy_lake, tracking, monkeypatch, tmp_path
+) -> None:
+    given: list[list[str]] = []
+
+    def killed(context, module, arguments, **options):
+        given.append(arguments)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("pax_assets.compute.payload.run_payload", killed)
+    for _ in range(2):
+        assert not _materialize(toy_lake, tracking, message_model).success
+    first, second = (
+        {option for option in arguments if option.startswith("--checkpoint=")}
+        for arguments in given
+    )
+    assert first == second != set()
+    here = LakeResource(root=toy_lake, landing=toy_lake)
+    other = LakeResource(root=str(tmp_path), landing=toy_lake)
+    assert here.scratch("a") != other.scratch("a")
+
+
 def test_the_first_model_is_released(toy_lake, toy_onnx, tracking, tmp_path) -> None:
     _publish_onnx(toy_lake, toy_onnx, tmp_path, "one", entity=0.9, event=0.8, relation=0.7)
     assert _materialize(toy_lake, tracking, released_model).success
