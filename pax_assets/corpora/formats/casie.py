@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
+from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text
 from pax_assets.nlp.documents import Argument, Document, DocumentError, Entity, Event, Layer
 
 # How far from its offset a span is looked for. Farther off, frequent words are other words.
@@ -40,10 +42,6 @@ _LAYERS: dict[str, tuple[Layer, ...]] = {
     "ends": ("events",),
 }
 _LOG = logging.getLogger(__name__)
-
-
-class _Wrong(ValueError):
-    """What is wrong with an article; whoever knows the file says where."""
 
 
 class _Place(NamedTuple):
@@ -81,7 +79,7 @@ def read(
     for file in _files(path, listed_in):
         try:
             fields = _fields(file)
-            content = _text(fields.get("content"), "content")
+            content = as_text(fields.get("content"), "content")
             article = _Article(content, repair, repaired)
             document = _document(file.stem, fields, _LAYERS[entities], article)
         except (_Wrong, DocumentError) as error:
@@ -139,7 +137,7 @@ def _fields(file: Path) -> Mapping[str, object]:
         raise _Wrong(f"cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise _Wrong(f"not JSON in UTF-8: {error}") from None
-    return _object(data, "the file")
+    return as_object(data, "the file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +154,11 @@ class _Article:
         """Return an event; what takes part in it and is new is added to `entities`."""
         what = f"event {given.get('index', number)!s:.20}"
         start, end = self.span(
-            _object(given.get("nugget"), f"the nugget of {what}"), f"the nugget of {what}"
+            as_object(given.get("nugget"), f"the nugget of {what}"), f"the nugget of {what}"
         )
         arguments: list[Argument] = []
-        for each in _list(given.get("argument", []), f"argument of {what}"):
-            place, role = self.argument(_object(each, f"an argument of {what}"), what)
+        for each in as_list(given.get("argument", []), f"argument of {what}"):
+            place, role = self.argument(as_object(each, f"an argument of {what}"), what)
             entity = entities.setdefault(place, Entity(f"e{len(entities) + 1}", *place))
             argument = Argument(entity.id, role)
             if argument not in arguments:
@@ -169,21 +167,23 @@ class _Article:
                 self.repaired["dropped"] += 1
             else:
                 raise _Wrong(f"{what} has the {role} at offset {place.start} twice")
-        kind = _text(given.get("subtype"), f"the subtype of {what}")
+        kind = as_text(given.get("subtype"), f"the subtype of {what}")
         return Event(f"v{number}", kind, start, end, tuple(arguments))
 
     def argument(self, given: Mapping[str, object], event: str) -> tuple[_Place, str]:
         """Return the place and the role of an argument."""
         what = f"argument {given.get('index', '')!s:.20} of {event}"
         start, end = self.span(given, what)
-        role = _object(given.get("role"), f"the role of {what}").get("type")
-        kind = _text(given.get("type"), f"the type of {what}")
-        return _Place(start, end, kind), _text(role, f"the type of the role of {what}")
+        role = as_object(given.get("role"), f"the role of {what}").get("type")
+        kind = as_text(given.get("type"), f"the type of {what}")
+        return _Place(start, end, kind), as_text(role, f"the type of the role of {what}")
 
     def span(self, given: Mapping[str, object], what: str) -> tuple[int, int]:
         """Return where a span's words are: at its offsets or, if those are wrong, near them."""
-        words = _text(given.get("text"), f"the text of {what}")
-        start, end = (_number(given, key, what) for key in ("startOffset", "endOffset"))
+        words = as_text(given.get("text"), f"the text of {what}")
+        start, end = (
+            as_number(given.get(key), f"{key} of {what}") for key in ("startOffset", "endOffset")
+        )
         there = self.content[start:end] if 0 <= start <= end else ""
         if there == words:
             return start, end
@@ -211,7 +211,7 @@ def _document(
     events = tuple(
         article.event(given, number, entities) for number, given in enumerate(_events(fields), 1)
     )
-    title = _object(fields.get("info", {}), "info").get("title")
+    title = as_object(fields.get("info", {}), "info").get("title")
     return Document(
         doc_id=name,
         text=article.content,
@@ -223,32 +223,7 @@ def _document(
 
 
 def _events(fields: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    annotated = _object(fields.get("cyberevent"), "cyberevent")
-    for hopper in _list(annotated.get("hopper"), "hopper"):
-        for event in _list(_object(hopper, "a hopper").get("events"), "events of a hopper"):
-            yield _object(event, "an event")
-
-
-def _object(given: object, what: str) -> Mapping[str, object]:
-    if not isinstance(given, dict):
-        raise _Wrong(f"{what} is an object, and not {type(given).__name__}")
-    return given
-
-
-def _list(given: object, what: str) -> list[object]:
-    if not isinstance(given, list):
-        raise _Wrong(f"{what} is a list, and not {type(given).__name__}")
-    return given
-
-
-def _number(fields: Mapping[str, object], key: str, what: str) -> int:
-    given = fields.get(key)
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise _Wrong(f"{key} of {what} is a whole number, and not {given!r:.40}")
-    return given
-
-
-def _text(given: object, what: str) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise _Wrong(f"{what} is a text, and not {given!r:.40}")
-    return given
+    annotated = as_object(fields.get("cyberevent"), "cyberevent")
+    for hopper in as_list(annotated.get("hopper"), "hopper"):
+        for event in as_list(as_object(hopper, "a hopper").get("events"), "events of a hopper"):
+            yield as_object(event, "an event")

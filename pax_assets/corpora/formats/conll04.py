@@ -17,12 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
+from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text
 from pax_assets.corpora.formats.words import TagError, WordText, spans_of_tags
 from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
-
-
-class _Wrong(ValueError):
-    """What is wrong with a sentence; whoever knows the place says where."""
 
 
 def read(path: Path) -> Iterator[Document]:
@@ -63,7 +61,7 @@ def _sentences(path: Path) -> list[object]:
 def _document(name: str, sentence: object) -> Document:
     if not isinstance(sentence, dict):
         raise _Wrong(f"expected an object with tokens, found {type(sentence).__name__}")
-    words = [_text(word, "a token") for word in _list(sentence, "tokens")]
+    words = [as_text(word, "a token") for word in as_list(sentence.get("tokens"), "tokens")]
     if not words:
         raise _Wrong("tokens is empty")
     if ("tags" in sentence) == ("entities" in sentence):
@@ -93,7 +91,7 @@ def _doc_id(sentence: Mapping[str, object], name: str) -> str:
 
 
 def _tagged(sentence: Mapping[str, object], length: int) -> Iterator[tuple[int, int, str]]:
-    tags = [_text(tag, "a tag") for tag in _list(sentence, "tags")]
+    tags = [as_text(tag, "a tag") for tag in as_list(sentence.get("tags"), "tags")]
     if len(tags) != length:
         raise _Wrong(f"{len(tags)} tags for {length} tokens")
     try:
@@ -103,57 +101,31 @@ def _tagged(sentence: Mapping[str, object], length: int) -> Iterator[tuple[int, 
 
 
 def _listed(sentence: Mapping[str, object], length: int) -> Iterator[tuple[int, int, str]]:
-    for index, entity in enumerate(_list(sentence, "entities")):
-        fields = _object(entity, f"entity {index}")
-        first = _number(fields, "start", f"entity {index}")
-        end = _number(fields, "end", f"entity {index}")
+    for index, entity in enumerate(as_list(sentence.get("entities"), "entities")):
+        fields = as_object(entity, f"entity {index}")
+        first = as_number(fields.get("start"), f"start of entity {index}")
+        end = as_number(fields.get("end"), f"end of entity {index}")
         if not 0 <= first < end <= length:
             raise _Wrong(f"entity {index} has the words [{first}, {end}) of a sentence of {length}")
-        yield first, end, _text(fields.get("type"), f"the type of entity {index}")
+        yield first, end, as_text(fields.get("type"), f"the type of entity {index}")
 
 
 def _relations(sentence: Mapping[str, object], entities: Sequence[Entity]) -> Iterator[Relation]:
-    for index, relation in enumerate(_list(sentence, "relations")):
+    for index, relation in enumerate(as_list(sentence.get("relations"), "relations")):
         name = f"relation {index}"
-        fields = _object(relation, name)
+        fields = as_object(relation, name)
         head, tail = (_end(fields, key, name, len(entities)) for key in ("head", "tail"))
         if head == tail:
             raise _Wrong(f"{name} joins entity {head} with itself")
-        kind = _text(fields.get("type"), f"the type of {name}")
+        kind = as_text(fields.get("type"), f"the type of {name}")
         yield Relation(entities[head].id, entities[tail].id, kind)
 
 
 def _end(fields: Mapping[str, object], key: str, name: str, entities: int) -> int:
-    place = _number(fields, key, name)
+    place = as_number(fields.get(key), f"{key} of {name}")
     # A place before the first would be taken for one from the last.
     if not 0 <= place < entities:
         raise _Wrong(
             f"{name} has the {key} {place}, and the sentence {entities} entities (counted from 0)"
         )
     return place
-
-
-def _list(sentence: Mapping[str, object], key: str) -> list[object]:
-    given = sentence.get(key)
-    if not isinstance(given, list):
-        raise _Wrong(f"{key} is a list, and not {type(given).__name__}")
-    return given
-
-
-def _object(given: object, what: str) -> Mapping[str, object]:
-    if not isinstance(given, dict):
-        raise _Wrong(f"{what} is an object, and not {type(given).__name__}")
-    return given
-
-
-def _number(fields: Mapping[str, object], key: str, what: str) -> int:
-    given = fields.get(key)
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise _Wrong(f"{key} of {what} is a whole number, and not {given!r:.40}")
-    return given
-
-
-def _text(given: object, what: str) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise _Wrong(f"{what} is a text, and not {given!r:.40}")
-    return given

@@ -26,16 +26,14 @@ from pathlib import Path
 from typing import Literal
 
 from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
+from pax_assets.corpora.formats.checked import as_list
 from pax_assets.corpora.formats.words import WordText
 from pax_assets.nlp.documents import Document, DocumentError, Event
 
 _TURN_END = "[CONTEXT]"
 _CONTEXT_END = "[SEP]"
 _UNLABELLED = -100
-
-
-class _Wrong(ValueError):
-    """What is wrong with a turn; whoever knows the place says where."""
 
 
 @dataclass(slots=True)
@@ -133,7 +131,10 @@ def _document(turn: object, *, cover: bool) -> Document:
 
 def _own(turn: Mapping[str, object]) -> tuple[list[str], list[str], int]:
     """Return the words and tags of the turn without earlier ones, and the number of these."""
-    words, tags = _list(turn, "text"), _list(turn, "trigger_labels")
+    words, tags = (
+        as_list(turn.get("text"), "text"),
+        as_list(turn.get("trigger_labels"), "trigger_labels"),
+    )
     if len(words) != len(tags):
         raise _Wrong(f"{len(tags)} trigger_labels for {len(words)} words")
     first = next((at for at, tag in enumerate(tags) if tag != _UNLABELLED), len(tags))
@@ -188,17 +189,10 @@ def _check(
     """Compare with the triggers' words, which the file states once more, in no order."""
     if "trigger_spans" not in turn:
         return
-    stated = Counter(map(str, _list(turn, "trigger_spans")))
+    stated = Counter(map(str, as_list(turn.get("trigger_spans"), "trigger_spans")))
     tagged = Counter(" ".join(words[at] for at in trigger) for _, trigger in triggers)
     if stated != tagged:
         raise _Wrong(
             f"the tags mark {sorted((tagged - stated).elements())!r:.80}, and trigger_spans has "
             f"{sorted((stated - tagged).elements())!r:.80} instead"
         )
-
-
-def _list(turn: Mapping[str, object], key: str) -> list[object]:
-    given = turn.get(key)
-    if not isinstance(given, list):
-        raise _Wrong(f"{key} is a list, and not {type(given).__name__}")
-    return given

@@ -24,12 +24,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
+from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text
 from pax_assets.corpora.formats.words import WordText
 from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
-
-
-class _Wrong(ValueError):
-    """What is wrong with a document; whoever knows the place says where."""
 
 
 class _Mention(NamedTuple):
@@ -70,8 +68,8 @@ def read(
     for number, given in enumerate(_documents(path), start=1):
         where = f"{path}, document {number}"
         try:
-            fields = _object(given, "a document")
-            title = _text(fields.get("title"), "title")
+            fields = as_object(given, "a document")
+            title = as_text(fields.get("title"), "title")
             where += f" ({title:.80})"
             document = _document(title, fields, across=relations == "nearest")
         except (_Wrong, DocumentError) as error:
@@ -98,9 +96,9 @@ def _documents(path: Path) -> list[object]:
 def _document(title: str, fields: Mapping[str, object], *, across: bool) -> Document:
     words: list[str] = []
     sentences: list[tuple[int, int]] = []
-    for number, sentence in enumerate(_list(fields.get("sents"), "sents")):
+    for number, sentence in enumerate(as_list(fields.get("sents"), "sents")):
         first = len(words)
-        for word in _list(sentence, f"sentence {number}"):
+        for word in as_list(sentence, f"sentence {number}"):
             if not isinstance(word, str):
                 raise _Wrong(f"a word of sentence {number} is a text, and not {word!r:.40}")
             words.append(word)
@@ -110,7 +108,7 @@ def _document(title: str, fields: Mapping[str, object], *, across: bool) -> Docu
     text = WordText.of(words)
     clusters = [
         list(_mentions(cluster, number, sentences))
-        for number, cluster in enumerate(_list(fields.get("vertexSet"), "vertexSet"))
+        for number, cluster in enumerate(as_list(fields.get("vertexSet"), "vertexSet"))
     ]
     names = {
         mention: f"e{number}"
@@ -138,44 +136,44 @@ def _document(title: str, fields: Mapping[str, object], *, across: bool) -> Docu
 def _mentions(
     cluster: object, number: int, sentences: Sequence[tuple[int, int]]
 ) -> Iterator[_Mention]:
-    mentions = _list(cluster, f"cluster {number}")
+    mentions = as_list(cluster, f"cluster {number}")
     if not mentions:
         raise _Wrong(f"cluster {number} has no mentions")
     for each, mention in enumerate(mentions):
         what = f"mention {each} of cluster {number}"
-        fields = _object(mention, what)
-        sentence = _number(fields.get("sent_id"), f"sent_id of {what}")
+        fields = as_object(mention, what)
+        sentence = as_number(fields.get("sent_id"), f"sent_id of {what}")
         if not 0 <= sentence < len(sentences):
             raise _Wrong(f"{what} is in sentence {sentence} of {len(sentences)}, counted from 0")
-        pos = _list(fields.get("pos"), f"pos of {what}")
+        pos = as_list(fields.get("pos"), f"pos of {what}")
         if len(pos) != 2:
             raise _Wrong(f"pos of {what} is two numbers, and not {pos!r:.40}")
-        start, end = (_number(at, f"pos of {what}") for at in pos)
+        start, end = (as_number(at, f"pos of {what}") for at in pos)
         first, last = sentences[sentence]
         if not 0 <= start < end <= last - first:
             raise _Wrong(
                 f"{what} has the words [{start}, {end}) of sentence {sentence}, which has "
                 f"{last - first}"
             )
-        kind = _text(fields.get("type"), f"type of {what}")
+        kind = as_text(fields.get("type"), f"type of {what}")
         yield _Mention(first + start, first + end, kind, sentence)
 
 
 def _labels(given: object, clusters: int) -> Iterator[_Label]:
-    for number, label in enumerate(_list(given, "labels")):
+    for number, label in enumerate(as_list(given, "labels")):
         what = f"label {number}"
-        fields = _object(label, what)
-        head, tail = (_number(fields.get(key), f"{key} of {what}") for key in "ht")
+        fields = as_object(label, what)
+        head, tail = (as_number(fields.get(key), f"{key} of {what}") for key in "ht")
         for end in (head, tail):
             # A place before the first would be taken for one from the last.
             if not 0 <= end < clusters:
                 raise _Wrong(f"{what} joins cluster {end} of {clusters}, counted from 0")
-        evidence = _list(fields.get("evidence", []), f"evidence of {what}")
+        evidence = as_list(fields.get("evidence", []), f"evidence of {what}")
         yield _Label(
             head,
             tail,
-            _text(fields.get("r"), f"r of {what}"),
-            frozenset(_number(sentence, f"evidence of {what}") for sentence in evidence),
+            as_text(fields.get("r"), f"r of {what}"),
+            frozenset(as_number(sentence, f"evidence of {what}") for sentence in evidence),
         )
 
 
@@ -200,27 +198,3 @@ def _nearest(
         )
 
     return min(pairs, key=weight)
-
-
-def _object(given: object, what: str) -> Mapping[str, object]:
-    if not isinstance(given, dict):
-        raise _Wrong(f"{what} is an object, and not {type(given).__name__}")
-    return given
-
-
-def _list(given: object, what: str) -> list[object]:
-    if not isinstance(given, list):
-        raise _Wrong(f"{what} is a list, and not {type(given).__name__}")
-    return given
-
-
-def _number(given: object, what: str) -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise _Wrong(f"{what} is a whole number, and not {given!r:.40}")
-    return given
-
-
-def _text(given: object, what: str) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise _Wrong(f"{what} is a text, and not {given!r:.40}")
-    return given
