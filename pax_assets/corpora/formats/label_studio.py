@@ -1,8 +1,4 @@
-"""Label Studio, both ways: its JSON export as documents, and analyses as tasks to correct.
-
-People correct faster than they label, so what the model finds goes out as predictions
-(`write_tasks`, with the project's `labeling_config`) and what people made of it comes back by
-`read`.
+"""Label Studio's JSON export as documents; `corpora.label_studio_tasks` is the way out.
 
 The format's trap is its offsets. Label Studio counts code points, as PAX does, but versions up to
 about 2021 counted UTF-16 units: their exports are right up to a text's first emoji and wrong behind
@@ -29,12 +25,11 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from pax_assets.corpora.errors import CorpusError
-from pax_assets.corpora.selection import Candidate, uncertainty
+from pax_assets.corpora.label_studio_tasks import MESSAGE_ID, TRIGGERS
 from pax_assets.nlp.documents import (
     LAYERS,
     Argument,
@@ -45,15 +40,9 @@ from pax_assets.nlp.documents import (
     Layer,
     Relation,
 )
-from pax_assets.nlp.labels import LabelScheme
 
 Which = Literal["last", "first", "agreed"]
 Offsets = Literal["auto", "code points", "utf-16"]
-
-_TEXT, _ENTITIES, _TRIGGERS = "text", "entities", "triggers"
-_MESSAGE_ID = "message_id"
-# Colours on which black text reads well; without one, all labels look alike.
-_COLOURS = ("#FFC069", "#95DE64", "#69C0FF", "#FF9C6E", "#B37FEB", "#5CDBD3", "#FFD666", "#FF85C0")
 
 
 def read(
@@ -61,7 +50,7 @@ def read(
     *,
     text_field: str = "",
     events: Sequence[str] = (),
-    event_tag: str = _TRIGGERS,
+    event_tag: str = TRIGGERS,
     annotation: Which = "last",
     offsets: Offsets = "auto",
     layers: Sequence[Layer] | None = None,
@@ -121,108 +110,6 @@ def read(
             )
         seen[document.doc_id] = of_task[-1].where
         yield document
-
-
-def tasks(candidates: Iterable[Candidate], *, model_version: str) -> Iterator[dict[str, Any]]:
-    """Yield a task for each candidate, with its analysis as prediction.
-
-    The score of a prediction is that of the finding which is least sure, so that Label Studio
-    sorts tasks as `corpora.selection` does.
-    """
-    for candidate in candidates:
-        analysis = candidate.analysis
-        spans = [(_ENTITIES, e) for e in analysis.entities] + [
-            (_TRIGGERS, e) for e in analysis.events
-        ]
-        regions = [
-            {
-                "id": span.id,
-                "from_name": tag,
-                "to_name": _TEXT,
-                "type": "labels",
-                "score": span.score,
-                "value": {
-                    "start": span.start,
-                    "end": span.end,
-                    "text": candidate.text[span.start : span.end],
-                    "labels": [span.type],
-                },
-            }
-            for tag, span in spans
-        ]
-        if len({region["id"] for region in regions}) != len(regions):
-            raise ValueError(f"{candidate.doc_id}: two spans of the analysis share an id")
-        links = [(r.head, r.tail, r.type) for r in analysis.relations]
-        links += [(e.id, a.entity, a.role) for e in analysis.events for a in e.arguments]
-        # Label Studio drops a second relation of the same two spans, so a pair has one with all
-        # labels.
-        labels: dict[tuple[str, str], list[str]] = {}
-        for start, end, label in links:
-            labels.setdefault((start, end), []).append(label)
-        relations = [
-            {
-                "type": "relation",
-                "from_id": start,
-                "to_id": end,
-                "direction": "right",
-                "labels": names,
-            }
-            for (start, end), names in labels.items()
-        ]
-        data = {
-            _TEXT: candidate.text,
-            "doc_id": candidate.doc_id,
-            "group": candidate.group,
-            _MESSAGE_ID: candidate.message_id,
-        }
-        yield {
-            "data": {name: value for name, value in data.items() if value is not None},
-            "predictions": [
-                {
-                    "model_version": model_version,
-                    "score": 1 - uncertainty(analysis),
-                    "result": [*regions, *relations],
-                }
-            ],
-        }
-
-
-def write_tasks(path: Path, candidates: Iterable[Candidate], *, model_version: str) -> int:
-    """Write the tasks of `candidates` as a file that Label Studio imports; return their number."""
-    count = 0
-    with Path(path).open("w", encoding="ascii", newline="\n") as out:
-        out.write("[")
-        for task in tasks(candidates, model_version=model_version):
-            # In ASCII, for texts may hold lone surrogates.
-            out.write(",\n" if count else "\n")
-            out.write(json.dumps(task))
-            count += 1
-        out.write("\n]\n")
-    return count
-
-
-def labeling_config(scheme: LabelScheme) -> str:
-    """Return the labelling interface (XML) of a Label Studio project for `tasks`.
-
-    It has a label for each type of entity and trigger, and a relation for each type of relation
-    and each role.
-    """
-    from xml.etree import ElementTree as ET
-
-    view = ET.Element("View")
-    if links := sorted({*scheme.relations[1:], *scheme.roles[1:]}):
-        relations = ET.SubElement(view, "Relations", choice="multiple")
-        for name in links:
-            ET.SubElement(relations, "Relation", value=name)
-    colours = cycle(_COLOURS)
-    for tag, labels in ((_ENTITIES, scheme.entities), (_TRIGGERS, scheme.triggers)):
-        if names := sorted({label[2:] for label in labels[1:]}):
-            control = ET.SubElement(view, "Labels", name=tag, toName=_TEXT)
-            for name in names:
-                ET.SubElement(control, "Label", value=name, background=next(colours))
-    ET.SubElement(view, "Text", name=_TEXT, value=f"${_TEXT}")
-    ET.indent(view)
-    return ET.tostring(view, encoding="unicode") + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,7 +286,7 @@ def _annotation(
 ) -> _Annotated:
     if annotation.get("id") is not None:
         where = f"{where}, annotation {annotation['id']}"
-    names = [_name(data.get(name)) for name in (options.id_field, options.group_field, _MESSAGE_ID)]
+    names = [_name(data.get(name)) for name in (options.id_field, options.group_field, MESSAGE_ID)]
     one = _Annotated(
         where=where,
         doc_id=names[0] or _name(task.get("id")) or str(number),
@@ -528,7 +415,7 @@ def _text(options: _Options, one: _Annotated, tag: str) -> str:
         return texts[options.text_field]
     if tag in texts:
         return texts[tag]
-    for name in (options.id_field, options.group_field, _MESSAGE_ID):
+    for name in (options.id_field, options.group_field, MESSAGE_ID):
         texts.pop(name, None)
     if len(texts) != 1:
         raise CorpusError(

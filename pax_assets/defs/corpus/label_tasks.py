@@ -31,7 +31,7 @@ def write_label_tasks(
     context: dg.OpExecutionContext, config: LabelTasks, lake: LakeResource
 ) -> None:
     """Choose, and write the tasks and the labelling interface."""
-    from pax_assets.corpora.formats import label_studio
+    from pax_assets.corpora import label_studio_tasks
     from pax_assets.defs.insights.assets import released_scorer
     from pax_assets.jobs.label_candidates import label_candidates
     from pax_assets.nlp.labels import LabelScheme
@@ -42,10 +42,11 @@ def write_label_tasks(
     folder = Path(config.folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        label_studio.write_tasks(folder / "tasks.json", chosen, model_version=scorer.model_version)
+        tasks = folder / "tasks.json"
+        label_studio_tasks.write_tasks(tasks, chosen, model_version=scorer.model_version)
         scheme = LabelScheme.load(Path(scorer.onnx_dir))
         (folder / "labeling_config.xml").write_text(
-            label_studio.labeling_config(scheme), encoding="utf-8"
+            label_studio_tasks.labeling_config(scheme), encoding="utf-8"
         )
     except OSError as error:
         raise dg.Failure(

@@ -12,6 +12,7 @@ from defusedxml.ElementTree import fromstring
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pax_assets.corpora import label_studio_tasks
 from pax_assets.corpora.errors import CorpusError
 from pax_assets.corpora.formats import label_studio
 from pax_assets.corpora.selection import Candidate, choose
@@ -561,7 +562,7 @@ HOSTILE = st.text(
 def test_accepted_predictions_are_the_documents_that_went_out(tmp_path_factory, texts):
     path = tmp_path_factory.mktemp("tasks") / "tasks.json"
     candidates = [found(text, n, "g" if n == 2 else None) for n, text in enumerate(texts, 1)]
-    assert label_studio.write_tasks(path, candidates, model_version="m@1") == len(texts)
+    assert label_studio_tasks.write_tasks(path, candidates, model_version="m@1") == len(texts)
     assert list(label_studio.read(accepted(path))) == [labelled(c) for c in candidates]
 
 
@@ -569,7 +570,7 @@ def test_accepted_predictions_are_the_documents_that_went_out(tmp_path_factory, 
 @given(text=HOSTILE | st.text(min_size=3))
 def test_an_export_that_counts_utf_16_units_gives_the_same_documents(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("tasks") / "tasks.json"
-    label_studio.write_tasks(path, [found(text)], model_version="m@1")
+    label_studio_tasks.write_tasks(path, [found(text)], model_version="m@1")
     [one] = json.loads(accepted(path).read_text(encoding="utf-8"))
     for result in one["annotations"][0]["result"]:
         for end in ("start", "end") if "value" in result else ():
@@ -581,12 +582,12 @@ def test_an_export_that_counts_utf_16_units_gives_the_same_documents(tmp_path_fa
 
 def test_a_lone_surrogate_survives(tmp_path: Path):
     candidate = found("ab\ud83dcd")
-    label_studio.write_tasks(tmp_path / "t.json", [candidate], model_version="m")
+    label_studio_tasks.write_tasks(tmp_path / "t.json", [candidate], model_version="m")
     assert list(label_studio.read(accepted(tmp_path / "t.json"))) == [labelled(candidate)]
 
 
 def test_a_task_has_the_prediction_with_its_scores():
-    [one] = label_studio.tasks([found("👋 Anna")], model_version="m@1")
+    [one] = label_studio_tasks.tasks([found("👋 Anna")], model_version="m@1")
     assert one["data"] == {"text": "👋 Anna", "doc_id": "d1", "message_id": "m1"}
     [prediction] = one["predictions"]
     assert prediction["model_version"] == "m@1"
@@ -606,13 +607,13 @@ def test_a_task_has_the_prediction_with_its_scores():
 
 
 def test_no_text_gives_no_tasks_and_equal_ids_are_refused(tmp_path: Path):
-    assert label_studio.write_tasks(tmp_path / "t.json", [], model_version="m") == 0
+    assert label_studio_tasks.write_tasks(tmp_path / "t.json", [], model_version="m") == 0
     assert json.loads((tmp_path / "t.json").read_text(encoding="utf-8")) == []
     entity = FoundEntity("x", "thing", "a", 0, 1, 0.9)
     event = FoundEvent("x", "thing", "a", 0, 1, 0.9)
     with pytest.raises(ValueError, match="d1: two spans of the analysis share an id"):
         list(
-            label_studio.tasks(
+            label_studio_tasks.tasks(
                 [Candidate("d1", "a", Analysis((entity,), (event,)))], model_version="m"
             )
         )
@@ -621,7 +622,7 @@ def test_no_text_gives_no_tasks_and_equal_ids_are_refused(tmp_path: Path):
 def test_chosen_texts_go_out_as_tasks():
     sure = Candidate("sure", "Anna", Analysis((FoundEntity("e1", "p", "Anna", 0, 4, 0.99),)))
     chosen = choose([sure, found("👋 Anna")], 1)
-    [one] = label_studio.tasks(chosen, model_version="m")
+    [one] = label_studio_tasks.tasks(chosen, model_version="m")
     assert one["data"]["doc_id"] == "d1"
 
 
@@ -629,7 +630,7 @@ def test_the_interface_has_every_label_relation_and_role():
     scheme = LabelScheme(
         bio(["person", 'a"<&>']), bio(["meeting"]), ("none", "knows"), ("none", "knows", "who")
     )
-    view = fromstring(label_studio.labeling_config(scheme))
+    view = fromstring(label_studio_tasks.labeling_config(scheme))
     relations = view.find("Relations")
     assert relations is not None
     assert relations.get("choice") == "multiple"
@@ -645,6 +646,8 @@ def test_the_interface_has_every_label_relation_and_role():
 
 def test_an_interface_has_no_empty_controls():
     view = fromstring(
-        label_studio.labeling_config(LabelScheme(bio(["person"]), bio([]), ("none",), ("none",)))
+        label_studio_tasks.labeling_config(
+            LabelScheme(bio(["person"]), bio([]), ("none",), ("none",))
+        )
     )
     assert [child.tag for child in view] == ["Labels", "Text"]
