@@ -113,7 +113,7 @@ def _changed_keys(
     lake: str, aggregate: Aggregate, messages: DeltaTable, reached: int
 ) -> set[str] | None:
     """Return the keys of messages that came or went since version `reached`; None if unknown."""
-    days = changed_days(messages, reached)
+    days = changed_days(lake, reached, messages.version())
     if not days:
         return None if days is None else set()
     keys: set[str] = set()
@@ -133,14 +133,13 @@ def _changed_keys(
     return keys
 
 
-def changed_days(messages: DeltaTable, reached: int) -> set[str] | None:
-    """Return the days of `messages` that changed after version `reached`; None if unknown."""
-    missing = messages.version() - reached
-    history = messages.history(missing) if missing > 0 else []
-    if missing < 0 or len(history) < missing:
+def changed_days(lake: str, reached: int, upto: int) -> set[str] | None:
+    """Return the days of `messages` that changed in versions (reached, upto]; None if unknown."""
+    found = tables.commits(lake, "messages", reached, upto) if reached <= upto else None
+    if found is None:
         return None
     days: set[str] = set()
-    for info in history:
+    for info in found:
         if DAYS_KEY in info:
             days.update(info[DAYS_KEY])
         elif info.get("operation") not in _HARMLESS:

@@ -109,8 +109,9 @@ def ingest(
     (UTC), and no message counts as received after it. `workers` processes parse where the input
     is large. With `paths` (below the landing root) only those objects are looked at, and the
     report is of them: what that costs does not depend on what else landed. `parse` says where
-    the parsing runs. Idempotent, and safe beside other runs on the same lake. Raises
-    `commit.Conflict` if other runs kept getting in the way, `ValueError` for what is no day.
+    the parsing runs. What lands or changes meanwhile is the next run's. Idempotent, and safe
+    beside other runs on the same lake. Raises `commit.Conflict` if other runs kept getting in the
+    way, `ValueError` for what is no day.
     """
     landing.checked_day(day)
     report = IngestReport(channel, day)
@@ -327,7 +328,9 @@ def _commit_beside(request: _Request, table: str, parsed: Parsed) -> None:
         columns = ["raw_uri", "object_sha256", "arrival_day"]
         return tables.read(request.lake, table, columns, affected, version=version).to_pylist()
 
-    if rows.num_rows == 0 and not present():
+    shared = tables.newest(request.lake, table)
+    is_readable = shared is None or commit.is_current(shared, table)
+    if rows.num_rows == 0 and is_readable and not present():
         return
 
     def attempt() -> None:

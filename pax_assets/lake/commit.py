@@ -85,7 +85,12 @@ def ensure(lake: str, table: str, schema: pa.Schema | None = None) -> DeltaTable
     return retrying(lambda: _grown(lake, table, wanted)) if _missing(snapshot, wanted) else snapshot
 
 
-def _missing(snapshot: DeltaTable, wanted: pa.Schema) -> list[Field]:
+def is_current(snapshot: Snapshot | None, table: str) -> bool:
+    """Whether the table is there and has all the columns that are known of it (see `ensure`)."""
+    return snapshot is not None and not _missing(snapshot, SCHEMAS[table])
+
+
+def _missing(snapshot: Snapshot, wanted: pa.Schema) -> list[Field]:
     present = {field.name for field in snapshot.schema().fields}
     return [f for f in Schema.from_arrow(wanted).fields if f.name not in present]
 

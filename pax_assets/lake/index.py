@@ -52,7 +52,10 @@ def catch_up(lake: str, channel: str) -> None:
     """Bring the ledger, then the index, up to the newest version of the channel table."""
     name = ledger.raw_table(channel)
     target = ledger.catch_up(lake, channel)
-    if target is None or commit.reached(tables.newest(lake, TABLE), name) >= target:
+    shared = tables.newest(lake, TABLE)
+    if target is None or (
+        commit.reached(shared, name) >= target and commit.is_current(shared, TABLE)
+    ):
         return
 
     def attempt() -> None:

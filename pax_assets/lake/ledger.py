@@ -14,16 +14,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pax_assets.lake import commit, tables
 from pax_assets.lake.schemas import LEDGER
-
-if TYPE_CHECKING:
-    from pax_assets.lake.snapshots import Snapshot
 
 METADATA_KEY = "pax.ledger"
 
@@ -74,8 +70,8 @@ def catch_up(lake: str, channel: str) -> int | None:
         return None
     target = raw.version()
     # Mostly there is nothing to do, and a reader's snapshot says so for less.
-    reached = commit.reached(tables.newest(lake, "ledger"), name)
-    if reached >= target:
+    shared = tables.newest(lake, "ledger")
+    if (reached := commit.reached(shared, name)) >= target and commit.is_current(shared, "ledger"):
         return reached
 
     def attempt() -> int:
@@ -83,7 +79,7 @@ def catch_up(lake: str, channel: str) -> int | None:
         reached = commit.reached(snapshot, name)
         if reached >= target:
             return reached
-        rows = _rows(channel, _commits(name, raw, after=reached))
+        rows = _rows(channel, _commits(lake, name, reached, target))
         files = commit.write(lake, "ledger", rows)
         remove: list[str] = []
         for day, uris in _replaced(rows).items():
@@ -98,23 +94,21 @@ def catch_up(lake: str, channel: str) -> int | None:
     return commit.retrying(attempt)
 
 
-def _commits(table: str, raw: Snapshot, after: int) -> list[tuple[int, list[dict]]]:
-    """Return the entries of each commit later than version `after`, the oldest first."""
-    missing = raw.version() - after
-    history = raw.history(missing)
-    if len(history) < missing:
+def _commits(lake: str, table: str, after: int, upto: int) -> list[tuple[int, list[dict]]]:
+    """Return the entries of each commit of the versions (after, upto], the oldest first."""
+    found = tables.commits(lake, table, after, upto)
+    if found is None:
         raise RuntimeError(
-            f"{table}: the log of versions {after + 1} to "
-            f"{raw.version() - len(history)} was cleaned up before the ledger was caught up; "
-            "restore those log files, or rebuild the ledger from the table's rows"
+            f"{table}: the log of versions {after + 1} to {upto} was cleaned up before the ledger "
+            "was caught up; restore those log files, or rebuild the ledger from the table's rows"
         )
-    return _entries_in(history)
+    return _entries_in(found)
 
 
-def _entries_in(history: list[dict]) -> list[tuple[int, list[dict]]]:
+def _entries_in(commits: list[dict]) -> list[tuple[int, list[dict]]]:
     return [
         (info["version"], json.loads(info[METADATA_KEY]))
-        for info in reversed(history)
+        for info in commits
         if METADATA_KEY in info
     ]
 
@@ -194,13 +188,9 @@ def entries_since(lake: str, channel: str, after: int, upto: int) -> list[dict]:
     that it costs what is new; from the ledger where the log does not reach back so far.
     """
     columns = ["raw_uri", "arrival_day", "messages", "replaces"]
-    raw = tables.newest(lake, raw_table(channel))
-    if raw is None:
-        return []
-    missing = raw.version() - after
-    history = raw.history(missing)
-    if len(history) >= missing:
-        rows = _rows(channel, [found for found in _entries_in(history) if found[0] <= upto])
+    found = tables.commits(lake, raw_table(channel), after, upto)
+    if found is not None:
+        rows = _rows(channel, _entries_in(found))
     else:
         chosen = (
             (pc.field("channel") == channel)

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 # A lake has some twenty tables.
 _MOST = 64
+# Commits before the last checkpoint may be deleted, and a snapshot still asks for them.
+_CHECKPOINT = "_last_checkpoint"
+_HEAD = 512
 
 
 class Snapshot(Protocol):
     """What readers may ask of a table as it was at one version: all but changing it."""
 
     def version(self) -> int: ...
-    def history(self, limit: int | None = None) -> list[dict[str, Any]]: ...
     def transaction_version(self, app_id: str) -> int | None: ...
     def metadata(self) -> Metadata: ...
     def schema(self) -> Schema: ...
@@ -48,7 +50,6 @@ class SharedSnapshot:
 
     def __init__(self, table: DeltaTable) -> None:
         self.version = table.version
-        self.history = table.history
         self.metadata = cache(table.metadata)
         self.schema = cache(table.schema)
         self.get_add_actions = cache(table.get_add_actions)
@@ -63,7 +64,7 @@ class _Kept:
     stamp: object
 
 
-_kept: OrderedDict[object, _Kept] = OrderedDict()
+_kept: OrderedDict[tuple[str, object], _Kept] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -99,6 +100,15 @@ def newest(address: str, options: Mapping[str, str] | None) -> Snapshot | None:
     return snapshot
 
 
+def forget(address: str) -> bool:
+    """Drop what is kept of a table; return whether anything was."""
+    with _lock:
+        keys = [key for key in _kept if key[0] == address]
+        for key in keys:
+            del _kept[key]
+    return bool(keys)
+
+
 def _stamp(address: str, version: int) -> object | None:
     """Return what tells the commit of `version` from another one's, if it is the newest.
 
@@ -111,9 +121,19 @@ def _stamp(address: str, version: int) -> object | None:
             found = Path(log, name).stat()
         except FileNotFoundError:
             return None
-        return None if Path(log, following).exists() else (found.st_ino, found.st_mtime_ns)
+        if Path(log, following).exists():
+            return None
+        try:
+            checkpoint = Path(log, _CHECKPOINT).stat().st_mtime_ns
+        except FileNotFoundError:
+            checkpoint = 0
+        return found.st_ino, found.st_mtime_ns, checkpoint
     system, folder = fs.FileSystem.from_uri(log)
-    last, later = system.get_file_info([f"{folder}/{name}", f"{folder}/{following}"])
+    paths = [f"{folder}/{part}" for part in (name, following, _CHECKPOINT)]
+    last, later, checkpoint = system.get_file_info(paths)
     if last.type == fs.FileType.NotFound or later.type != fs.FileType.NotFound:
         return None
-    return last.size, last.mtime_ns
+    # Times have whole seconds there; a commit begins with its own, in milliseconds.
+    with system.open_input_file(paths[0]) as commit:
+        head = commit.read(_HEAD)
+    return last.size, last.mtime_ns, head, checkpoint.mtime_ns

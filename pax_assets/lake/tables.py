@@ -7,11 +7,12 @@ missing table would otherwise be every caller's special case.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -121,6 +122,27 @@ def version(lake: str, table: str) -> int | None:
     return None if snapshot is None else snapshot.version()
 
 
+def commits(lake: str, table: str, after: int, upto: int) -> list[dict[str, Any]] | None:
+    """Return what the commits of the versions (after, upto] say of themselves, the oldest first.
+
+    Each has `version` and its metadata. None where the log does not reach back so far any more.
+    Read from the log's files: `DeltaTable.history` counts down from the newest commit that the log
+    has when it is asked, and calls that by the version of the snapshot (deltalake 1.6.6).
+    """
+    system, root = filesystem(location(lake, table))
+    found = []
+    for number in range(after + 1, upto + 1):
+        try:
+            with system.open_input_stream(f"{root}/_delta_log/{number:020}.json") as stream:
+                lines = stream.read().splitlines()
+        except FileNotFoundError:
+            return None
+        actions = (json.loads(line) for line in lines if line.strip())
+        info = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        found.append({**info, "version": number})
+    return found
+
+
 def empty(table: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Return no rows of `table`; raises `UnknownTable` where its columns are not known."""
     if table not in SCHEMAS:
@@ -205,7 +227,13 @@ def read(
     snapshot = at(lake, table, version)
     if snapshot is None:
         return empty(table, columns)
-    rows = dataset(lake, table, snapshot, filter).to_table(columns=columns, filter=filter)
+    try:
+        rows = dataset(lake, table, snapshot, filter).to_table(columns=columns, filter=filter)
+    except FileNotFoundError:
+        # A table that was removed and made again while it was opened can pass for the former one.
+        if version is not None or not snapshots.forget(location(lake, table)):
+            raise
+        return read(lake, table, columns, filter)
     if table not in SCHEMAS:
         return rows
     known = SCHEMAS[table]

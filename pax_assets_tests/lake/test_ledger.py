@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from deltalake import DeltaTable
 
-from pax_assets.lake import commit, index, ledger, read
+from pax_assets.lake import commit, index, ledger, read, schemas, tables
+from pax_assets.lake.maintenance import maintain
 
 NOW = datetime(2026, 1, 20, tzinfo=UTC)
 DAY = "2026-01-05"
@@ -108,3 +110,43 @@ def test_an_object_that_was_read_again_replaces_what_was_known_of_it(lake):
     index.catch_up(lake, "sms")
     assert indexed(lake) == [("0a", "a", 0), ("0c", "b", 0), ("0d", "a", 1)]
     assert ledger.totals(lake)["objects"] == 2
+
+
+def test_a_commit_that_comes_between_look_and_copy_shifts_no_version(lake, monkeypatch):
+    """Maintenance commits, too, and at any moment: an entry must keep the version of its rows."""
+    put(lake, "a", ["0a"])
+    index.catch_up(lake, "sms")
+    put(lake, "b", ["0b"])
+    [true] = [info["version"] for info in tables.commits(lake, "raw_sms", 1, 2) or []]
+    ensure = commit.ensure
+
+    def beside(where: str, table: str, schema: pa.Schema | None = None):
+        if table == "ledger":
+            monkeypatch.setattr(commit, "ensure", ensure)
+            maintain(lake)
+        return ensure(where, table, schema)
+
+    monkeypatch.setattr(commit, "ensure", beside)
+    ledger.catch_up(lake, "sms")
+    [entry] = [row for row in ledger.entries(lake, "sms", DAY) if row["raw_uri"] == "b"]
+    assert entry["raw_version"] == true
+    assert [e["raw_uri"] for e in ledger.entries_between(lake, "sms", DAY, true - 1, true)] == ["b"]
+
+
+def test_commits_later_than_asked_for_are_not_taken_for_earlier_ones(lake):
+    put(lake, "a", ["0a"])
+    upto = tables.version(lake, "raw_sms") or 0
+    put(lake, "b", ["0b"])
+    assert [e["raw_uri"] for e in ledger.entries_since(lake, "sms", -1, upto)] == ["a"]
+
+
+def test_a_ledger_of_a_former_version_gets_its_columns_though_nothing_is_new(lake):
+    put(lake, "a", ["0a"])
+    former = pa.schema([f for f in schemas.LEDGER if f.name not in ("parser", "replaces")])
+    commit.ensure(lake, "ledger", former)
+    snapshot = DeltaTable(tables.location(lake, "ledger"))
+    version = tables.version(lake, "raw_sms") or 0
+    commit.commit(snapshot, [], transaction=("raw_sms", version))
+    assert "parser" not in [field.name for field in snapshot.schema().fields]
+    index.catch_up(lake, "sms")
+    assert ledger.parsers(lake, DAY) == {}

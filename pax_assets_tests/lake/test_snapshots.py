@@ -85,6 +85,40 @@ def test_the_log_is_asked_once_for_a_transaction_of_a_shared_snapshot(lake, monk
     assert commit.reached(tables.newest(lake, "counted"), "mine") == 7
 
 
+def test_what_commits_say_is_of_their_own_version_however_far_the_log_has_moved(lake):
+    for number in range(5):
+        rows = pa.table({"number": [number]}, schema=SCHEMA)
+        commit.append(lake, "counted", rows, metadata={"mine": str(number)})
+    found = tables.commits(lake, "counted", 1, 3)
+    assert found is not None
+    # Version 0 made the table.
+    assert [(info["version"], info["mine"]) for info in found] == [(2, "1"), (3, "2")]
+    assert tables.commits(lake, "counted", 4, 4) == []
+    assert tables.commits(lake, "counted", 4, 99) is None
+
+
+def test_a_table_that_is_made_again_at_once_is_read_anew(lake):
+    for number in range(4):
+        _append(lake, number)
+        assert _numbers(lake) == [number]
+        system, root = tables.filesystem(tables.location(lake, "counted"))
+        system.delete_dir_contents(root)
+
+
+def test_a_snapshot_does_not_outlive_the_commits_that_a_checkpoint_replaces(tmp_path):
+    lake = str(tmp_path / "lake")
+    for number in range(3):
+        _append(lake, number)
+    shared = tables.newest(lake, "counted")
+    assert shared is not None
+    own = tables.open_table(lake, "counted")
+    assert own is not None
+    own.create_checkpoint()
+    for version in range(own.version()):
+        (Path(lake) / "counted" / "_delta_log" / f"{version:020}.json").unlink()
+    assert commit.reached(tables.newest(lake, "counted"), "never asked") == -1
+
+
 def test_other_versions_are_read_as_they_were(lake):
     _append(lake, 1)
     first = tables.version(lake, "counted")

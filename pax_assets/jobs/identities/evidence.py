@@ -105,7 +105,7 @@ def _update(lake: str, stated: pa.Table) -> tuple[list[str], int, int]:
 def _changed(lake: str, source: DeltaTable, table: str, before: int) -> set[str] | None:
     """Return the days of which files came or went since version `before`; None if unknown."""
     if table == "messages":
-        return changed_days(source, before)
+        return changed_days(lake, before, source.version())
     try:
         former = tables.at(lake, table, before)
     except DeltaError:
