@@ -60,6 +60,7 @@ def main() -> None:
                 warmup_steps=0.1,
                 weight_decay=0.01,
                 bf16=given.bf16,
+                use_cpu=not torch.cuda.is_available(),
                 seed=given.seed,
                 save_strategy="no",
                 report_to=[],
