@@ -1,7 +1,7 @@
 """Snapshots of tables, and those that this process keeps for whoever reads next.
 
-Opening a table lists its log and reads a checkpoint and some commits: milliseconds on a disk, tens
-of them on S3, more as the table grows. A day's ingest looks at the same few tables a hundred
+Opening a table lists its log and reads a checkpoint and some commits: milliseconds on a disk, many
+requests on S3, more as the table grows. A day's ingest looks at the same few tables a hundred
 times, so readers share the newest snapshot until a look at the log says that there is a newer one.
 Writers never do: a commit moves the snapshot that it is made on, under everyone who holds it.
 """
@@ -64,7 +64,7 @@ class _Kept:
     stamp: object
 
 
-_kept: OrderedDict[tuple[str, object], _Kept] = OrderedDict()
+_kept: OrderedDict[object, _Kept] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -98,15 +98,6 @@ def newest(address: str, options: Mapping[str, str] | None) -> Snapshot | None:
             while len(_kept) > _MOST:
                 _kept.popitem(last=False)
     return snapshot
-
-
-def forget(address: str) -> bool:
-    """Drop what is kept of a table; return whether anything was."""
-    with _lock:
-        keys = [key for key in _kept if key[0] == address]
-        for key in keys:
-            del _kept[key]
-    return bool(keys)
 
 
 def _stamp(address: str, version: int) -> object | None:

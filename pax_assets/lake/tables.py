@@ -224,21 +224,32 @@ def read(
     reads the table as it was. Rows come in no particular order. Timestamps are microseconds UTC.
     A known table that was never written gives no rows; an unknown one raises `UnknownTable`.
     """
-    snapshot = at(lake, table, version)
-    if snapshot is None:
-        return empty(table, columns)
     try:
-        rows = dataset(lake, table, snapshot, filter).to_table(columns=columns, filter=filter)
+        rows = _rows(lake, table, at(lake, table, version), columns, filter)
     except FileNotFoundError:
-        # A table that was removed and made again while it was opened can pass for the former one.
-        if version is not None or not snapshots.forget(location(lake, table)):
+        if version is not None:
             raise
-        return read(lake, table, columns, filter)
+        # A table that was removed and made again while it was opened can pass for the former one.
+        rows = _rows(lake, table, open_table(lake, table), columns, filter)
+    if rows is None:
+        return empty(table, columns)
     if table not in SCHEMAS:
         return rows
     known = SCHEMAS[table]
     wanted = columns or [name for name in known.names if name in rows.column_names]
     return rows.select(wanted).cast(pa.schema([known.field(name) for name in wanted]))
+
+
+def _rows(
+    lake: str,
+    table: str,
+    snapshot: Snapshot | None,
+    columns: list[str] | None,
+    filter: ds.Expression | None,  # noqa: A002
+) -> pa.Table | None:
+    if snapshot is None:
+        return None
+    return dataset(lake, table, snapshot, filter).to_table(columns=columns, filter=filter)
 
 
 def head(lake: str, table: str, rows: int, filter: ds.Expression) -> pa.Table:  # noqa: A002

@@ -9,9 +9,11 @@ waited for (that would cost more than the writing) but noticed, by a checksum.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 import zlib
@@ -38,6 +40,7 @@ _DATASET_FILES = (
     "labels.json",
     "tokenizer.json",
 )
+_OURS = re.compile(r"step-[0-9]{9}-[0-9a-f]{8}|\.[0-9a-f]{8}")
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -121,15 +124,30 @@ def write(room: Path, step: int, identity: Mapping[str, Any], content: State) ->
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    for other in room.iterdir():
+    for other in _ours(room):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
     return folder
 
 
+def remove(room: Path) -> None:
+    """Remove all checkpoints of `room`, and the room where nothing else is in it."""
+    for folder in _ours(room):
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        room.rmdir()
+
+
+def _ours(room: Path) -> list[Path]:
+    """Return the folders in `room` that `write` made; a person may have named any folder."""
+    if not room.is_dir():
+        return []
+    return [path for path in room.iterdir() if path.is_dir() and _OURS.fullmatch(path.name)]
+
+
 def folders(room: Path) -> list[Path]:
     """Return the finished checkpoints in `room`, the farthest first; mostly there is one."""
-    return sorted(room.glob("step-*/"), reverse=True) if room.is_dir() else []
+    return sorted((path for path in _ours(room) if path.name[0] != "."), reverse=True)
 
 
 def read(folder: Path, identity: Mapping[str, Any]) -> State:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -130,7 +129,7 @@ class Keeper:
     def remove(self) -> None:
         """Remove all checkpoints: the artifact is written."""
         if self._place.rank == 0:
-            shutil.rmtree(self._room, ignore_errors=True)
+            checkpoint.remove(self._room)
 
 
 def restore_random_state(tensors: Mapping[str, Tensor], place: Place) -> None:

@@ -33,7 +33,7 @@ class Recipe:
     pretraining, so that a name is also learnt from what stands around it. After `patience` epochs
     without a better mean dev F1 training stops (0: never); the learning rate still falls as if it
     went on. `accumulate` parts of a batch are computed one after another, for a device that does
-    not hold a whole one: they give the whole batch's step and take a third more time.
+    not hold a whole one: they give the whole batch's step, and each is looked at once more before.
     """
 
     epochs: int = 8

@@ -105,6 +105,15 @@ def test_a_table_that_is_made_again_at_once_is_read_anew(lake):
         system.delete_dir_contents(root)
 
 
+def test_a_data_file_that_is_gone_is_an_error_and_not_an_endless_search(tmp_path):
+    lake = str(tmp_path / "lake")
+    _append(lake, 1)
+    for file in Path(lake, "counted").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(FileNotFoundError):
+        _numbers(lake)
+
+
 def test_a_snapshot_does_not_outlive_the_commits_that_a_checkpoint_replaces(tmp_path):
     lake = str(tmp_path / "lake")
     for number in range(3):

@@ -33,15 +33,30 @@ def test_what_is_written_is_read_bit_by_bit(tmp_path: Path):
 
 def test_a_checkpoint_takes_the_place_of_the_one_before_and_of_drafts(tmp_path: Path):
     checkpoint.write(tmp_path, 7, IDENTITY, content())
-    (tmp_path / ".draft").mkdir()
+    (tmp_path / ".0123abcd").mkdir()
     last = checkpoint.write(tmp_path, 12, IDENTITY, content())
     assert list(tmp_path.iterdir()) == [last]
     assert checkpoint.folders(tmp_path) == [last]
 
 
+def test_what_else_lies_in_the_folder_is_left_alone(tmp_path: Path):
+    theirs = [tmp_path / name for name in ("data", ".git", "step-1", "notes.txt")]
+    for path in theirs[:3]:
+        path.mkdir()
+    theirs[3].write_text("mine")
+    for step in (7, 12):
+        checkpoint.write(tmp_path, step, IDENTITY, content())
+    checkpoint.remove(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(theirs)
+    alone = tmp_path / "room"
+    checkpoint.write(alone, 7, IDENTITY, content())
+    checkpoint.remove(alone)
+    assert not alone.exists()
+
+
 def test_a_draft_is_not_a_checkpoint(tmp_path: Path):
     folder = checkpoint.write(tmp_path, 7, IDENTITY, content())
-    folder.rename(tmp_path / ".cafe")
+    folder.rename(tmp_path / ".0123cafe")
     assert checkpoint.folders(tmp_path) == []
     assert checkpoint.folders(tmp_path / "nowhere") == []
 

@@ -6,7 +6,11 @@ it asked for, or a sentence about what is there; the loader knows the file and s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
+
+from pax_assets.corpora.errors import CorpusError
 
 
 class WrongValueError(ValueError):
@@ -39,3 +43,20 @@ def as_text(given: object, what: str) -> str:
     if not isinstance(given, str) or not given.strip():
         raise WrongValueError(f"{what} is a text, and not {given!r:.40}")
     return given
+
+
+def json_list(path: Path, what: str) -> list[object]:
+    """Return the list that a JSON file holds; `what` says of what it should be ("sentences").
+
+    Raises `CorpusError` for a file that is absent, no JSON in UTF-8, no list or an empty one.
+    """
+    if not path.is_file():
+        raise CorpusError(f"{path} does not exist or is no file: expected a list of {what}")
+    try:
+        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise CorpusError(f"{path}: not JSON in UTF-8: {error}") from None
+    if not isinstance(data, list) or not data:
+        found = "an empty one" if data == [] else type(data).__name__
+        raise CorpusError(f"{path}: expected a list of {what}, found {found}")
+    return data

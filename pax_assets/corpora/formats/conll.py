@@ -24,7 +24,6 @@ the place.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -32,7 +31,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from pax_assets.corpora.errors import CorpusError
-from pax_assets.corpora.formats.words import TagError, Tagging, WordText, is_tag, spans_of_tags
+from pax_assets.corpora.formats.words import (
+    EmptySpanError,
+    TagError,
+    Tagging,
+    is_tag,
+    tagged_text,
+)
 from pax_assets.nlp.documents import Document, DocumentError, Entity
 
 Documents = Literal["sentence", "docstart"]
@@ -251,21 +256,11 @@ def _spans(
 ) -> tuple[str, list[tuple[int, int, str]]]:
     """Return a sentence's text, and the offsets and types of its spans."""
     words = sentence.words
-    # Empty words count in the spans (a tag may continue over one) but not in the text.
-    kept = [index for index, word in enumerate(words) if word.word]
-    text = WordText.of([words[index].word for index in kept])
-    spans = []
     try:
-        for first, end, kind in spans_of_tags([word.tag for word in words], tagging):
-            inside = bisect_left(kept, first), bisect_left(kept, end)
-            if inside[0] == inside[1]:
-                raise CorpusError(
-                    f"{path}, line {words[first].line}: an entity ({kind}) without a word; "
-                    "give the word, or the tag O"
-                )
-            spans.append((*text.span(*inside), kind))
+        return tagged_text([word.word for word in words], [word.tag for word in words], tagging)
     except TagError as error:
         at = words[error.index]
         hint = 'tagging = "auto" reads tags in any order' if is_tag(at.tag) else "see tag_column"
+        if isinstance(error, EmptySpanError):
+            hint = "give the word, or the tag O"
         raise CorpusError(f"{path}, line {at.line}: {error}; {hint}") from None
-    return text.text, spans

@@ -12,13 +12,12 @@ has in the corpus, the same in every file; without one, the file's name and the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pax_assets.corpora.errors import CorpusError
 from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text
+from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text, json_list
 from pax_assets.corpora.formats.words import TagError, WordText, spans_of_tags
 from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
 
@@ -31,7 +30,7 @@ def read(path: Path) -> Iterator[Document]:
     """
     path = Path(path)
     seen: dict[str, int] = {}
-    for number, sentence in enumerate(_sentences(path), start=1):
+    for number, sentence in enumerate(json_list(path, "sentences"), start=1):
         where = f"{path}, sentence {number}"
         if isinstance(sentence, dict) and "orig_id" in sentence:
             where += f" (orig_id {sentence['orig_id']!r:.40})"
@@ -43,19 +42,6 @@ def read(path: Path) -> Iterator[Document]:
             raise CorpusError(f"{where}: sentence {seen[document.doc_id]} has this orig_id already")
         seen[document.doc_id] = number
         yield document
-
-
-def _sentences(path: Path) -> list[object]:
-    if not path.is_file():
-        raise CorpusError(f"{path} does not exist or is no file: expected a list of sentences")
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: not JSON in UTF-8: {error}") from None
-    if not isinstance(data, list) or not data:
-        found = "an empty one" if data == [] else f"{type(data).__name__}"
-        raise CorpusError(f"{path}: expected a list of sentences, found {found}")
-    return data
 
 
 def _document(name: str, sentence: object) -> Document:

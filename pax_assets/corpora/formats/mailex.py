@@ -18,7 +18,6 @@ common overlap then, and two with all words in common are two events of one span
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from typing import Literal
 
 from pax_assets.corpora.errors import CorpusError
 from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list
+from pax_assets.corpora.formats.checked import as_list, json_list
 from pax_assets.corpora.formats.words import WordText
 from pax_assets.nlp.documents import Document, DocumentError, Event
 
@@ -73,7 +72,7 @@ def read(path: Path, *, discontinuous: Literal["cover", "error"] = "cover") -> I
     if discontinuous not in ("cover", "error"):
         raise CorpusError(f"{path}: discontinuous is cover or error, and not {discontinuous!r}")
     seen: dict[str, int] = {}
-    for number, turn in enumerate(_turns(path), start=1):
+    for number, turn in enumerate(json_list(path, "turns"), start=1):
         where = f"{path}, turn {number} of the file"
         try:
             document = _document(turn, cover=discontinuous == "cover")
@@ -83,19 +82,6 @@ def read(path: Path, *, discontinuous: Literal["cover", "error"] = "cover") -> I
             raise CorpusError(f"{where}: {document.doc_id} is turn {seen[document.doc_id]} already")
         seen[document.doc_id] = number
         yield document
-
-
-def _turns(path: Path) -> list[object]:
-    if not path.is_file():
-        raise CorpusError(f"{path} does not exist or is no file: expected a list of turns")
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: not JSON in UTF-8: {error}") from None
-    if not isinstance(data, list) or not data:
-        found = "an empty one" if data == [] else f"{type(data).__name__}"
-        raise CorpusError(f"{path}: expected a list of turns, found {found}")
-    return data
 
 
 def _document(turn: object, *, cover: bool) -> Document:

@@ -18,14 +18,13 @@ a document has the layer entities only. A title names one document, in the offic
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pax_assets.corpora.errors import CorpusError
 from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text
+from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text, json_list
 from pax_assets.corpora.formats.words import WordText
 from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
 
@@ -65,7 +64,7 @@ def read(
             f"{path}: relations is nearest or same_sentence, and not {relations!r:.40}"
         )
     seen: dict[str, int] = {}
-    for number, given in enumerate(_documents(path), start=1):
+    for number, given in enumerate(json_list(path, "documents"), start=1):
         where = f"{path}, document {number}"
         try:
             fields = as_object(given, "a document")
@@ -78,19 +77,6 @@ def read(
             raise CorpusError(f"{where}: document {seen[title]} has this title already")
         seen[title] = number
         yield document
-
-
-def _documents(path: Path) -> list[object]:
-    if not path.is_file():
-        raise CorpusError(f"{path} does not exist or is no file: expected a list of documents")
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: not JSON in UTF-8: {error}") from None
-    if not isinstance(data, list) or not data:
-        found = "an empty one" if data == [] else f"{type(data).__name__}"
-        raise CorpusError(f"{path}: expected a list of documents, found {found}")
-    return data
 
 
 def _document(title: str, fields: Mapping[str, object], *, across: bool) -> Document:

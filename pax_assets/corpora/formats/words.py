@@ -6,6 +6,7 @@ how its text was spaced.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,10 @@ class TagError(ValueError):
     def __init__(self, index: int, problem: str) -> None:
         super().__init__(problem)
         self.index = index
+
+
+class EmptySpanError(TagError):
+    """A span of empty words only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,25 @@ def is_tag(tag: str, separators: str = "-_") -> bool:
     return tag == _OUTSIDE or (
         len(tag) > 2 and tag[1] in separators and tag[0].upper() in _MARKS and bool(tag[2:].strip())
     )
+
+
+def tagged_text(
+    words: Sequence[str], tags: Sequence[str], tagging: Tagging = "auto"
+) -> tuple[str, list[tuple[int, int, str]]]:
+    """Return the words as a text, and the offsets and types of the spans that `tags` mark.
+
+    A word that is empty is left out of the text and counts in its span, since a tag may continue
+    over it. Raises `TagError`, `EmptySpanError` for a span of such words only.
+    """
+    kept = [index for index, word in enumerate(words) if word]
+    text = WordText.of([words[index] for index in kept])
+    spans = []
+    for first, end, kind in spans_of_tags(tags, tagging):
+        inside = bisect_left(kept, first), bisect_left(kept, end)
+        if inside[0] == inside[1]:
+            raise EmptySpanError(first, f"an entity ({kind}) of empty words only")
+        spans.append((*text.span(*inside), kind))
+    return text.text, spans
 
 
 def spans_of_tags(

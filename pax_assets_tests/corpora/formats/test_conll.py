@@ -214,7 +214,7 @@ def test_tags_are_checked_only_against_a_scheme_that_is_named(tmp_path: Path):
         ("a\tB-x,B-y", "line 1: 'B-x,B-y' are several tags"),
         ("a\tO,B-y", "line 1: 'O,B-y' are several tags"),
         ("a\tB-x|O", "line 1: .* are several tags"),
-        ("a\tO\n\tB-x\nb\tB-x", r"line 2: an entity \(x\) without a word"),
+        ("a\tO\n\tB-x\nb\tB-x", r"line 2: an entity \(x\) of empty words only; give the word"),
         ("\xa0\n", "line 1: word_column and tag_column are both column 0"),
         ("a\tO\rb\tO\r", "line 1: a carriage return within a line"),
         (b"a\tO\nb\xff\tO\n", "line 2: not UTF-8"),
