@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pax_assets.corpora import dataset_summary
 from pax_assets.corpora.alignment import IGNORED, Aligned, align
+from pax_assets.corpora.dataset_summary import Losses
 from pax_assets.corpora.formats import jsonl
 from pax_assets.corpora.splits import SPLITS, assign_splits, group_of
 from pax_assets.inference import tokenization
@@ -89,14 +90,14 @@ def tokenize(
     tokenizer = TextTokenizer.load(encoder)
     scheme = LabelScheme.from_documents(assigned, max_length=max_length, stride=stride)
     output.mkdir(parents=True, exist_ok=True)
-    losses: Counter[str] = Counter()
+    losses = Losses()
     counts = {}
     for split in SPLITS:
         part = [document for document in assigned if document.split == split]
         rows = list(_rows(part, tokenizer, scheme, losses))
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), output / f"{split}.parquet")
         jsonl.write(output / f"{split}_gold.jsonl", part)
-        counts[split] = _counts(part, rows)
+        counts[split] = dataset_summary.counts(part, rows)
     scheme.save(output)
     shutil.copyfile(encoder / tokenization.FILE, output / tokenization.FILE)
     summary = {
@@ -105,37 +106,31 @@ def tokenize(
         "max_length": max_length,
         "stride": stride,
         "counts": counts,
-        "sources": _sources(assigned, licences or {}),
-        # spans widened to whole words; spans dropped because a longer one covers them; spans
-        # without any word; pairs with a lost end; second types of a pair
-        **{
-            name: losses[name]
-            for name in ("misaligned", "overlapping", "empty", "unlinked", "repeated")
-        },
-        # pairs whose ends share no window: the model never sees them
-        "beyond_windows": losses["beyond_windows"],
-        "texts_in_two_splits": _texts_in_two_splits(assigned),
+        "sources": dataset_summary.sources(assigned, licences or {}),
+        "examples": dataset_summary.examples(assigned),
+        "not_in_train": dataset_summary.not_in_train(assigned),
+        **losses.summary(),
+        "texts_in_two_splits": dataset_summary.texts_in_two_splits(assigned),
     }
     (output / DATASET_FILE).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
 def _rows(
-    documents: list[Document], tokenizer: TextTokenizer, scheme: LabelScheme, losses: Counter[str]
+    documents: list[Document], tokenizer: TextTokenizer, scheme: LabelScheme, losses: Losses
 ) -> Iterator[dict[str, Any]]:
     body = scheme.max_length - tokenizer.specials
     texts = [document.text for document in documents]
     for document, tokens in zip(documents, tokenizer.encode(texts), strict=True):
         aligned = align(document, tokens, scheme)
-        losses.update(aligned.losses)
         windows = split_windows(len(tokens), body, scheme.stride)
         for window in windows:
             yield _row(document, tokens, aligned, window, tokenizer)
-        for name in ("relations", "arguments"):
-            losses["beyond_windows"] += sum(
-                not any(_within(window, pair) for window in windows)
-                for pair in getattr(aligned, name)
-            )
+        beyond = sum(
+            not any(_within(window, pair) for window in windows)
+            for pair in (*aligned.relations, *aligned.arguments)
+        )
+        losses.add(document, {**aligned.losses, "beyond_windows": beyond})
 
 
 def _within(window: Window, pair: tuple[int, int, int]) -> bool:
@@ -175,36 +170,3 @@ def _row(
         "has_events": "events" in document.layers,
         "has_relations": "relations" in document.layers,
     }
-
-
-def _counts(documents: list[Document], rows: list[dict[str, Any]]) -> dict[str, int]:
-    return {
-        "documents": len(documents),
-        "groups": len({group_of(document) for document in documents}),
-        "windows": len(rows),
-        "tokens": sum(len(row["input_ids"]) for row in rows),
-        "entities": sum(len(document.entities) for document in documents),
-        "events": sum(len(document.events) for document in documents),
-        "relations": sum(len(document.relations) for document in documents),
-    }
-
-
-def _sources(documents: list[Document], licences: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return each source's name, licence, and number of documents by split."""
-    numbers = Counter((document.source, document.split) for document in documents)
-    return [
-        {
-            "name": name or "unnamed",
-            "licence": licences.get(name) or "not stated",
-            **{split: numbers[name, split] for split in SPLITS},
-        }
-        for name in sorted({document.source for document in documents})
-    ]
-
-
-def _texts_in_two_splits(documents: list[Document]) -> int:
-    """Count the texts that stand word for word in two splits."""
-    splits: dict[str, set[str]] = {}
-    for document in documents:
-        splits.setdefault(document.text, set()).add(str(document.split))
-    return sum(len(found) > 1 for found in splits.values())

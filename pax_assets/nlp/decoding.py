@@ -7,7 +7,9 @@ call this module, with NumPy only, so that a number measured in training is the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -125,8 +127,8 @@ class TextDecoder:
         self._word_of[self._first_pieces] = np.arange(words)
         self._entities = np.zeros((words, len(scheme.entities)), dtype=np.float32)
         self._triggers = np.zeros((words, len(scheme.triggers)), dtype=np.float32)
-        self._relations: dict[tuple[int, int], tuple[int, float]] = {}
-        self._arguments: dict[tuple[int, int], tuple[int, float]] = {}
+        self._relations: dict[tuple[int, int], np.ndarray] = {}
+        self._arguments: dict[tuple[int, int], np.ndarray] = {}
 
     def add(self, window: Window, scores: WindowScores) -> None:
         """Take in one window's scores."""
@@ -151,16 +153,16 @@ class TextDecoder:
         starts = self._tokens.starts[self._first_pieces]
         ends = self._tokens.word_ends[self._first_pieces]
         entities: list[FoundEntity] = []
-        entity_at: dict[int, str] = {}
+        entity_at: dict[int, FoundEntity] = {}
         for span in _spans(self._entities, self._scheme.entities):
             start, end = trimmed(text, int(starts[span.first]), int(ends[span.last]))
             if start == end:
                 continue
             name = f"e{len(entities) + 1}"
-            entity_at[span.first] = name
             entities.append(FoundEntity(name, span.type, text[start:end], start, end, span.score))
+            entity_at[span.first] = entities[-1]
         events: list[FoundEvent] = []
-        arguments_at = self._arguments_by_trigger(entity_at)
+        pairs_at = self._pairs_by_trigger()
         for span in _spans(self._triggers, self._scheme.triggers):
             start, end = trimmed(text, int(starts[span.first]), int(ends[span.last]))
             if start == end:
@@ -173,40 +175,67 @@ class TextDecoder:
                     start,
                     end,
                     span.score,
-                    tuple(arguments_at.get(span.first, ())),
+                    tuple(
+                        self._found_arguments(span.type, pairs_at.get(span.first, []), entity_at)
+                    ),
                 )
             )
-        relations = tuple(
-            FoundRelation(entity_at[head], entity_at[tail], self._scheme.relations[kind], score)
-            for (head, tail), (kind, score) in sorted(self._relations.items())
-            if head != tail and head in entity_at and tail in entity_at
-        )
-        return Analysis(tuple(entities), tuple(events), relations)
+        return Analysis(tuple(entities), tuple(events), tuple(self._found_relations(entity_at)))
 
-    def _arguments_by_trigger(self, entity_at: dict[int, str]) -> dict[int, list[FoundArgument]]:
-        found: dict[int, list[FoundArgument]] = {}
-        for (trigger, entity), (role, score) in sorted(self._arguments.items()):
-            if entity in entity_at:
-                argument = FoundArgument(entity_at[entity], self._scheme.roles[role], score)
-                found.setdefault(trigger, []).append(argument)
-        return found
+    def _found_relations(self, entity_at: Mapping[int, FoundEntity]) -> Iterator[FoundRelation]:
+        for (first, last), scores in sorted(self._relations.items(), key=itemgetter(0)):
+            if first == last or first not in entity_at or last not in entity_at:
+                continue
+            head, tail = entity_at[first], entity_at[last]
+            kind = _best(scores, self._scheme.possible_relations(head.type, tail.type))
+            if kind:
+                name = self._scheme.relations[kind]
+                yield FoundRelation(head.id, tail.id, name, _rounded(scores[kind]))
+
+    def _found_arguments(
+        self,
+        trigger: str,
+        pairs: Sequence[tuple[int, np.ndarray]],
+        entity_at: Mapping[int, FoundEntity],
+    ) -> Iterator[FoundArgument]:
+        for word, scores in pairs:
+            if word not in entity_at:
+                continue
+            entity = entity_at[word]
+            role = _best(scores, self._scheme.possible_roles(trigger, entity.type))
+            if role:
+                yield FoundArgument(entity.id, self._scheme.roles[role], _rounded(scores[role]))
+
+    def _pairs_by_trigger(self) -> dict[int, list[tuple[int, np.ndarray]]]:
+        pairs: dict[int, list[tuple[int, np.ndarray]]] = {}
+        for (trigger, entity), scores in sorted(self._arguments.items(), key=itemgetter(0)):
+            pairs.setdefault(trigger, []).append((entity, scores))
+        return pairs
 
 
 def _keep_pairs(
-    kept: dict[tuple[int, int], tuple[int, float]],
+    kept: dict[tuple[int, int], np.ndarray],
     rows: np.ndarray,
     columns: np.ndarray,
     logits: np.ndarray,
 ) -> None:
-    """Add the pairs that are not "none"; of a pair seen in two windows the better score."""
+    """Add the scores of pairs that are not "none"; of a pair in two windows the surer ones."""
     best = logits.argmax(axis=-1)
     found = (best > 0) & (rows >= 0)[:, None] & (columns >= 0)[None, :]
     for i, j in zip(*np.nonzero(found), strict=True):
-        kind = int(best[i, j])
-        score = round(float(softmax(logits[i, j])[kind]), SCORE_DIGITS)
+        scores = softmax(logits[i, j])
         pair = (int(rows[i]), int(columns[j]))
-        if pair not in kept or score > kept[pair][1]:
-            kept[pair] = (kind, score)
+        if pair not in kept or scores.max() > kept[pair].max():
+            kept[pair] = scores
+
+
+def _best(scores: np.ndarray, possible: np.ndarray) -> int:
+    """Return the best class (C,) among those that are possible; 0 (none) always is."""
+    return int(np.where(possible, scores, -1.0).argmax())
+
+
+def _rounded(score: float) -> float:
+    return round(float(score), SCORE_DIGITS)
 
 
 def _spans(probabilities: np.ndarray, labels: tuple[str, ...]) -> list[Span]:

@@ -13,9 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from pax_assets.nlp.documents import Analysis, Document, Event, FoundEvent
+from pax_assets.nlp.documents import (
+    Analysis,
+    Document,
+    Entity,
+    Event,
+    FoundEntity,
+    FoundEvent,
+    FoundRelation,
+    Relation,
+)
 
-NO_ENTITY = "none"
+NOTHING = "none"
 
 
 @dataclass(slots=True)
@@ -65,8 +74,9 @@ def evaluate(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[st
 
     Returns `{"entity", "event", "event_identification", "argument", "relation",
     "relation_boundaries": {precision, recall, f1, support}, "types": {head: {type: ...}},
-    "confusion": {"labels": [...], "matrix": [[...]]}}`. An entity counts with exact offsets and
-    type; an event by its trigger's offsets and type (identification: offsets alone); an
+    "confusion": {head: {"labels": [...], "matrix": [[...]]}}}` (`confusions`). An
+    entity counts with exact offsets and type; an event by its trigger's offsets and type
+    (identification: offsets alone); an
     argument by event type, the entity's offsets and role; a relation by type and both ends with
     offsets and types (boundaries: without the ends' types). In a document without the layer
     `entities` only pairs of the ends that it names are judged, and by their boundaries.
@@ -91,7 +101,7 @@ def evaluate(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[st
     result["types"] = {
         name: tallies[name].by_type() for name in ("entity", "event", "argument", "relation")
     }
-    result["confusion"] = entity_confusion(gold, predicted)
+    result["confusion"] = confusions(gold, predicted)
     return result
 
 
@@ -146,21 +156,55 @@ def _arguments(
     return {(a.role, (e.type, spans[a.entity][:2])) for e in events for a in e.arguments}
 
 
-def entity_confusion(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[str, Any]:
-    """Count entity types by equal offsets: rows gold, columns predicted, last is "none".
+def confusions(
+    gold: Sequence[Document], predicted: Sequence[Analysis]
+) -> dict[str, dict[str, Any]]:
+    """Count types by equal places, for entities, events (triggers) and relations (pairs of spans).
 
-    A gold entity whose exact span was not found stands in the last column, a found one that
-    is not in the gold in the last row. Documents without the entities layer are left out.
+    Returns for each `{"labels": [...], "matrix": [[...]]}`: rows gold, columns predicted, last is
+    "none". What was not found stands in the last column, what is not in the gold in the last
+    row; a relation found between wrong spans is both. Documents without the layer are left out;
+    relations also where the layer of their ends is absent.
     """
-    pairs: Counter[tuple[str, str]] = Counter()
+    found: dict[str, Counter[tuple[str, str]]] = {
+        "entity": Counter(),
+        "event": Counter(),
+        "relation": Counter(),
+    }
     for document, analysis in zip(gold, predicted, strict=True):
-        if "entities" not in document.layers:
-            continue
-        wanted = {(e.start, e.end): e.type for e in document.entities}
-        found = {(e.start, e.end): e.type for e in analysis.entities}
-        for span in wanted.keys() | found.keys():
-            pairs[wanted.get(span, NO_ENTITY), found.get(span, NO_ENTITY)] += 1
-    labels = [*sorted({name for pair in pairs for name in pair} - {NO_ENTITY}), NO_ENTITY]
+        if "entities" in document.layers:
+            _pair_up(found["entity"], _at(document.entities), _at(analysis.entities))
+        if "events" in document.layers:
+            _pair_up(found["event"], _at(document.events), _at(analysis.events))
+        if {"entities", "relations"} <= set(document.layers):
+            _pair_up(
+                found["relation"],
+                _between(document.relations, document.entities),
+                _between(analysis.relations, analysis.entities),
+            )
+    return {head: _matrix(pairs) for head, pairs in found.items()}
+
+
+def _at(spans: Sequence[Entity | Event | FoundEntity | FoundEvent]) -> dict[Any, str]:
+    return {(span.start, span.end): span.type for span in spans}
+
+
+def _between(
+    relations: Sequence[Relation | FoundRelation], entities: Sequence[Entity | FoundEntity]
+) -> dict[Any, str]:
+    at = {entity.id: (entity.start, entity.end) for entity in entities}
+    return {(at[r.head], at[r.tail]): r.type for r in relations}
+
+
+def _pair_up(
+    pairs: Counter[tuple[str, str]], wanted: Mapping[Any, str], found: Mapping[Any, str]
+) -> None:
+    for place in wanted.keys() | found.keys():
+        pairs[wanted.get(place, NOTHING), found.get(place, NOTHING)] += 1
+
+
+def _matrix(pairs: Counter[tuple[str, str]]) -> dict[str, Any]:
+    labels = [*sorted({name for pair in pairs for name in pair} - {NOTHING}), NOTHING]
     matrix = np.zeros((len(labels), len(labels)), dtype=int)
     place = {label: i for i, label in enumerate(labels)}
     for (row, column), count in pairs.items():

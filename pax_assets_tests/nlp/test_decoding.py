@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,6 +151,37 @@ def test_a_relation_whose_end_is_no_entity_is_left_out():
     decoder = TextDecoder(word_tokens(text), SCHEME, prefix=0)
     decoder.add(split_windows(3, 8, 2)[0], scores(["B-person", "O", "O"], at=(0, 2), related=5.0))
     assert decoder.analysis(text).relations == ()
+
+
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [
+        ({}, ["knows"]),
+        ({"knows": (("person", "person"),)}, ["knows"]),
+        ({"knows": (("person", "org"),), "likes": ()}, []),
+        ({"knows": (("person", "org"),), "likes": (("person", "person"),)}, ["likes"]),
+    ],
+)
+def test_of_relations_that_the_types_of_the_ends_allow_the_best_is_found(ends, found):
+    scheme = replace(SCHEME, relations=("none", "knows", "likes"), relation_ends=ends)
+    relation = np.zeros((2, 2, 3))
+    relation[..., 0] = 1.0
+    relation[0, 1] = 1.0, 5.0, 3.0
+    window = replace(scores(["B-person", "O", "B-person"], at=(0, 2)), relation_logits=relation)
+    decoder = TextDecoder(word_tokens("Anna met Ben"), scheme, prefix=0)
+    decoder.add(split_windows(3, 8, 2)[0], window)
+    assert [r.type for r in decoder.analysis("Anna met Ben").relations] == found
+
+
+def test_a_role_that_the_event_does_not_have_is_not_found():
+    text = "Anna met Ben"
+    labels = ["B-person", "O", "B-person"], ["O", "B-meet", "O"]
+    window = scores(*labels, at=(0, 2), argument=5.0)
+    for ends, roles in (({"who": (("meet", "person"),)}, ["who"]), ({"who": ()}, [])):
+        decoder = TextDecoder(word_tokens(text), replace(SCHEME, role_ends=ends), prefix=0)
+        decoder.add(split_windows(3, 8, 2)[0], window)
+        [event] = decoder.analysis(text).events
+        assert [a.role for a in event.arguments] == roles
 
 
 def test_an_entity_is_not_related_to_itself():

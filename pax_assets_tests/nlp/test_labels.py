@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pax_assets.nlp.documents import Argument, Document, Entity, Event, Relation
 from pax_assets.nlp.labels import LabelScheme, LabelSchemeError, begin_mask, bio
 from pax_assets_tests.toy_model import toy_corpus
 
@@ -31,6 +32,61 @@ def test_a_scheme_survives_its_file(tmp_path: Path):
     scheme = LabelScheme.from_documents(toy_corpus(40), max_length=128, stride=32)
     scheme.save(tmp_path)
     assert LabelScheme.load(tmp_path) == scheme
+
+
+def document(number: int, ends: tuple[str, str], **fields) -> Document:
+    """A relation `knows` between two entities of these types."""
+    entities = tuple(Entity(f"e{i}", i, i + 1, kind) for i, kind in enumerate(ends))
+    return Document(
+        **{
+            "doc_id": str(number),
+            "text": "abc",
+            "layers": ("entities", "relations"),
+            "entities": entities,
+            "relations": (Relation("e0", "e1", "knows"),),
+            **fields,
+        }
+    )
+
+
+def test_only_types_that_were_seen_at_the_ends_of_a_relation_may_stand_there():
+    scheme = LabelScheme.from_documents(
+        [
+            document(1, ("person", "org")),
+            document(2, ("org", "person"), relations=()),
+            document(3, ("org", "org"), split="test"),
+        ]
+    )
+    assert scheme.relation_ends == {"knows": (("person", "org"),)}
+    assert scheme.possible_relations("person", "org").tolist() == [True, True]
+    for never_trained_on in (("org", "person"), ("org", "org")):
+        assert scheme.possible_relations(*never_trained_on).tolist() == [True, False]
+
+
+def test_a_relation_of_ends_whose_types_nobody_annotated_may_join_anything():
+    scheme = LabelScheme.from_documents(
+        [document(1, ("person", "org")), document(2, ("end", "end"), layers=("relations",))]
+    )
+    assert scheme.relation_ends == {}
+    assert scheme.possible_relations("org", "org").all()
+
+
+def test_roles_are_bound_to_events_and_types_of_entities():
+    event = Event("v", "meeting", 2, 3, (Argument("e0", "who"),))
+    scheme = LabelScheme.from_documents(
+        [
+            document(
+                1,
+                ("person", "time"),
+                layers=("entities", "events"),
+                relations=(),
+                events=(event,),
+            )
+        ]
+    )
+    assert scheme.possible_roles("meeting", "person").tolist() == [True, True]
+    assert scheme.possible_roles("meeting", "time").tolist() == [True, False]
+    assert scheme.possible_roles("payment", "person").tolist() == [True, False]
 
 
 def test_documents_without_labels_give_a_scheme_of_nothing():
@@ -63,6 +119,10 @@ GOOD = {
         ({"roles": ["none", "x", "x"]}, "roles: must begin with 'none'"),
         ({"stride": 256}, "stride 256 does not fit"),
         ({"max_length": None}, "missing or ill-typed"),
+        ({"relation_ends": {"knows": []}}, "relation_ends: 'knows' is none of"),
+        ({"role_ends": {"none": []}}, "role_ends: 'none' is none of"),
+        ({"relation_ends": []}, "missing or ill-typed"),
+        ({"relation_ends": {"none": [["a"]]}}, "missing or ill-typed"),
     ],
 )
 def test_a_wrong_label_file_is_refused_with_the_reason(tmp_path: Path, change, complaint):

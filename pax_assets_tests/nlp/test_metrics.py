@@ -170,9 +170,25 @@ def test_types_are_scored_one_by_one():
 
 def test_the_confusion_matrix_tells_wrong_types_from_missed_and_invented_spans():
     analysis = found(entities=((0, 4, "org"), (10, 12, "person"), (28, 32, "org")), relations=())
-    confusion = evaluate([GOLD], [analysis])["confusion"]
+    confusion = evaluate([GOLD], [analysis])["confusion"]["entity"]
     assert confusion["labels"] == ["org", "person", "none"]
     assert confusion["matrix"] == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
+
+
+def test_triggers_and_relations_are_confused_alike():
+    analysis = found(trigger=(5, 9, "visit"), relations=(("e1", "e2", "knows"),))
+    confusion = evaluate([GOLD], [analysis])["confusion"]
+    assert confusion["event"]["labels"] == ["payment", "visit", "none"]
+    assert confusion["event"]["matrix"] == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
+    # found between other ends: one was missed, one invented
+    assert confusion["relation"]["labels"] == ["knows", "works_for", "none"]
+    assert confusion["relation"]["matrix"] == [[0, 0, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_what_was_not_annotated_is_not_confused():
+    gold = Document("d", TEXT, ("events",), (), (), ())
+    confusion = evaluate([gold], [found()])["confusion"]
+    assert confusion["entity"] == confusion["relation"] == {"labels": ["none"], "matrix": [[0]]}
 
 
 def test_lists_of_different_length_are_refused():
