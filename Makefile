@@ -3,6 +3,7 @@
 # make dev    the Dagster UI on the same lake        make serve   the API
 # make system what some tests need of the machine    make lint    ruff and types
 # make gateway   the webhook gateway        make bench-*, faults, fuzz   long measurements and tests
+# make promote, rollback, releases, sweep     which model is served: docs/models.md
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
@@ -30,7 +31,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install instance demo test lint format dev serve stop system clean gateway bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency
+.PHONY: install instance demo test lint format dev serve stop system clean gateway promote rollback releases sweep bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency
 
 install: $(INSTALLED)
 
@@ -68,6 +69,25 @@ dev: install instance
 
 serve: install
 	@$(BIN)/python -m pax_assets.compute.local_service serve
+
+# Which model is served (docs/models.md): MODEL=<version, or number in MLflow>, TO=<release>, WHY=<words>.
+MODEL_COMMAND = @$(HOME_OF_RUNS) $(BIN)/python -m pax_assets.model_commands
+promote: export PROMOTED_MODEL = $(MODEL)
+promote rollback: export RELEASED_WHY = $(WHY)
+rollback: export RELEASE_TO = $(TO)
+
+promote: install instance
+	$(MODEL_COMMAND) promote --model="$$PROMOTED_MODEL" --why="$$RELEASED_WHY"
+
+rollback: install instance
+	$(MODEL_COMMAND) rollback --to="$$RELEASE_TO" --why="$$RELEASED_WHY"
+
+releases: install
+	@$(BIN)/python -m pax_assets.model_commands releases
+
+# The configurations of PAX_SWEEP=<file.toml> that were not trained on the present dataset yet.
+sweep: install instance
+	$(MODEL_COMMAND) sweep
 
 # The webhook gateway (docs/gateway.md), until SIGINT or SIGTERM.
 gateway: install

@@ -7,15 +7,16 @@ counts as unset.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _SESSION = r"local(\[(\d+|\*)\])?|sc://\S+"
 # What only spark-submit can reach.
@@ -66,8 +67,26 @@ class Settings(BaseSettings):
     labels: str | None = None
     encoder: str = "minilm"
     epochs: int = Field(default=6, ge=1, le=1000)
+    # Where trainings run, on how many machines, with how many processes (GPUs) on each.
+    train_target: Literal["subprocess", "kubernetes", "sagemaker"] = "subprocess"
+    train_nodes: int = Field(default=1, ge=1, le=1024)
     train_processes: int = Field(default=1, ge=1, le=64)
+    # The image of deploy/docker/train, by digest or tag.
+    train_image: str = ""
+    train_namespace: str = "default"
+    # SageMaker's instance type and role; spot instances go on from the checkpoint.
+    train_instance: str = ""
+    train_role: str = ""
+    train_spot: bool = False
+    # A remote training is stopped after this; 0 never.
+    train_timeout_minutes: int = Field(default=1440, ge=0)
+    # What else the cluster needs, as JSON: docs/training.md.
+    train_options: Annotated[dict[str, Any], NoDecode] = Field(default_factory=dict)
     seed: int = 13
+    # A .toml file with a recipe, or the name of a configuration of the sweep.
+    recipe: str = ""
+    # A .toml file of configurations to be compared; the shipped example if empty.
+    sweep: str = ""
     mlflow_uri: str | None = None
     # Serving
     threads: int = Field(default=0, ge=0, le=1024)
@@ -83,6 +102,19 @@ class Settings(BaseSettings):
         if value is None or "://" in value:
             return value
         return str(Path(value).expanduser().resolve())
+
+    @field_validator("recipe", "sweep")
+    @classmethod
+    def _absolute_file(cls, value: str) -> str:
+        return str(Path(value).expanduser().resolve()) if value.endswith(".toml") else value
+
+    @field_validator("train_options", mode="before")
+    @classmethod
+    def _json(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f"must be a JSON object ({error})") from None
 
     @field_validator("spark")
     @classmethod
@@ -155,6 +187,48 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"PAX_SPARK_TARGET={target} needs {name} on S3, and it is {value!r}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _reachable_training(self) -> Settings:
+        target = self.train_target
+        if target == "subprocess":
+            if self.train_nodes > 1:
+                raise ValueError(
+                    f"PAX_TRAIN_NODES is {self.train_nodes}, and PAX_TRAIN_TARGET=subprocess is "
+                    "this machine alone: set PAX_TRAIN_TARGET=kubernetes or sagemaker, or start "
+                    "each node by hand (docs/training.md)"
+                )
+            if self.train_options:
+                raise ValueError("PAX_TRAIN_OPTIONS are for PAX_TRAIN_TARGET=kubernetes, sagemaker")
+            return self
+        needed = {"kubernetes": [], "sagemaker": ["train_instance", "train_role"]}[target]
+        missing = [
+            f"PAX_{name.upper()}" for name in ["train_image", *needed] if not getattr(self, name)
+        ]
+        if missing:
+            raise ValueError(f"PAX_TRAIN_TARGET={target} needs {', '.join(missing)}")
+        if target == "kubernetes" and self.train_spot:
+            raise ValueError(
+                "PAX_TRAIN_SPOT is SageMaker's; on Kubernetes choose spot nodes by node_selector "
+                "and tolerations in PAX_TRAIN_OPTIONS"
+            )
+        if not self.pipes_root.startswith("s3://"):
+            raise ValueError(
+                f"PAX_TRAIN_TARGET={target} needs PAX_PIPES on S3, and it is {self.pipes_root!r}: "
+                "data and model go that way"
+            )
+        # Not at the top: whoever has no remote training needs none of it.
+        from pax_assets.compute import training_options
+
+        check = {
+            "kubernetes": training_options.kubernetes_options,
+            "sagemaker": training_options.sagemaker_options,
+        }[target]
+        try:
+            check(self.train_options)
+        except training_options.OptionsError as error:
+            raise ValueError(f"PAX_TRAIN_OPTIONS: {error}") from None
         return self
 
     @cached_property

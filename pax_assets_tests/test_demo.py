@@ -94,3 +94,54 @@ def test_a_skipped_output_is_a_failure() -> None:
 
     with pytest.raises(DemoFailed, match="did not materialize skipped"):
         _line(two).run(["made", "skipped"])
+
+
+def _gated(verdicts: list[str]) -> list[dg.AssetsDefinition]:
+    """A champion behind its gate, and what serves it."""
+
+    @dg.asset(
+        name="released_model",
+        check_specs=[
+            dg.AssetCheckSpec("better_than_champion", asset="released_model", blocking=True)
+        ],
+    )
+    def gate() -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="better_than_champion",
+                    passed=not verdicts,
+                    metadata={"verdict": "; ".join(verdicts)},
+                )
+            ]
+        )
+
+    @dg.asset(deps=[gate])
+    def served() -> dg.MaterializeResult:
+        return dg.MaterializeResult(data_version=dg.DataVersion("champion"))
+
+    return [gate, served]
+
+
+def test_a_model_that_does_not_beat_the_champion_is_no_failure(capsys) -> None:
+    """What follows from the champion is made all the same, and the line says who stays."""
+    line = _line(*_gated(["model b is refused, a stays"]))
+    line.run(["released_model", "served"])
+    assert line.versions["served"] == "champion"
+    assert line.refused == "model b is refused, a stays"
+    assert "the champion stays; going on with it" in capsys.readouterr().out
+
+
+def test_what_fails_beside_a_refused_model_still_is_a_failure() -> None:
+    @dg.asset
+    def broken() -> None:
+        raise ValueError("the reason")
+
+    with pytest.raises(DemoFailed, match="better_than_champion"):
+        _line(*_gated(["refused"]), broken).run(["released_model", "served", "broken"])
+
+
+def test_a_model_that_passes_the_gate_is_served_in_the_same_run() -> None:
+    line = _line(*_gated([]))
+    line.run(["released_model", "served"])
+    assert (line.refused, line.step) == ("", 1)

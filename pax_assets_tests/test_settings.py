@@ -113,3 +113,54 @@ def test_a_zone_that_does_not_exist_is_named(monkeypatch, zone):
     monkeypatch.setenv("PAX_DEFAULT_ZONE", zone)
     with pytest.raises(SettingsError, match=r"PAX_DEFAULT_ZONE.*IANA"):
         load_settings()
+
+
+KUBERNETES = {
+    "PAX_TRAIN_TARGET": "kubernetes",
+    "PAX_TRAIN_IMAGE": "registry.example/pax-train:0.1.0",
+    "PAX_PIPES": "s3://bucket/pipes",
+}
+SAGEMAKER = {
+    **KUBERNETES,
+    "PAX_TRAIN_TARGET": "sagemaker",
+    "PAX_TRAIN_INSTANCE": "ml.g6.xlarge",
+    "PAX_TRAIN_ROLE": "arn:aws:iam::123456789012:role/pax-training",
+}
+
+
+@pytest.mark.parametrize("given", [KUBERNETES, SAGEMAKER], ids=["kubernetes", "sagemaker"])
+def test_trainings_elsewhere_need_what_reaches_them(given, monkeypatch) -> None:
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings().train_target == given["PAX_TRAIN_TARGET"]
+    for variable in given.keys() - {"PAX_TRAIN_TARGET"}:
+        with monkeypatch.context() as without:
+            without.delenv(variable)
+            with pytest.raises(SettingsError, match=f"PAX_TRAIN_TARGET=.* needs {variable}"):
+                load_settings()
+
+
+@pytest.mark.parametrize(
+    ("target", "variable", "value", "words"),
+    [
+        ("subprocess", "PAX_TRAIN_NODES", "2", "PAX_TRAIN_NODES is 2, and .* this machine alone"),
+        ("subprocess", "PAX_TRAIN_OPTIONS", '{"gpu": ""}', "PAX_TRAIN_OPTIONS are for"),
+        ("kubernetes", "PAX_TRAIN_SPOT", "true", "PAX_TRAIN_SPOT is SageMaker's"),
+        ("kubernetes", "PAX_TRAIN_OPTIONS", "{gpu}", "PAX_TRAIN_OPTIONS: .*must be a JSON object"),
+        ("kubernetes", "PAX_TRAIN_OPTIONS", "[1]", "PAX_TRAIN_OPTIONS"),
+        ("kubernetes", "PAX_TRAIN_OPTIONS", '{"memory": "much"}', "PAX_TRAIN_OPTIONS: memory"),
+        ("kubernetes", "PAX_TRAIN_OPTIONS", '{"gpus": 8}', "gpus: there is no such option here"),
+        ("sagemaker", "PAX_TRAIN_OPTIONS", '{"subnets": ["a"]}', "security_groups go together"),
+        ("sagemaker", "PAX_TRAIN_OPTIONS", '{"volume_gb": 0}', "PAX_TRAIN_OPTIONS: volume_gb"),
+        ("slurm", "PAX_TRAIN_NODES", "1", "PAX_TRAIN_TARGET"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_by_name(
+    target, variable, value, words, monkeypatch
+) -> None:
+    for name, given in SAGEMAKER.items():
+        monkeypatch.setenv(name, given)
+    monkeypatch.setenv("PAX_TRAIN_TARGET", target)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=words):
+        load_settings()

@@ -9,6 +9,7 @@ follows may itself be killed at any moment: the run is found again by its id.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,10 +39,16 @@ class ServiceUnreachable(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the service says of a run: its phase, and its own words for it."""
+    """What the service says of a run: its phase, and its own words for it.
+
+    One that waits is `blocked` where it will not start before a person does something, and `held`
+    where a queue has not let it begin: that may take its time.
+    """
 
     phase: Phase
     detail: str
+    blocked: bool = False
+    held: bool = False
 
     @property
     def over(self) -> bool:
@@ -51,7 +58,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A job file to run: its module, its arguments, and what lets it report through Pipes.
+    """A module to run: its name, its arguments, and what lets it report through Pipes.
 
     `token` names this request among all: a service that is asked twice must start one run.
     `timeout_minutes` is 0 for a stream, which has no end.
@@ -65,7 +72,7 @@ class RunRequest:
 
 
 class RunService(Protocol):
-    """A service that runs Spark jobs. Calls raise `Unavailable`, `UnknownRun` or `Refused`."""
+    """A service that runs jobs. Calls raise `Unavailable`, `UnknownRun` or `Refused`."""
 
     @property
     def name(self) -> str:
@@ -98,13 +105,16 @@ class Patience:
     """How long to wait for what, in seconds.
 
     `unreachable`: for a service that does not answer; `unknown`: for one that does not know a
-    run yet, which happens in the first moments; `queued`: for a start, beyond the run's time.
+    run yet, which happens in the first moments; `queued`: for a start, beyond the run's time;
+    `waiting`: for a run that waits at a stretch; `blocked`: for one that waits for a person.
     """
 
     poll: float = 5.0
     unreachable: float = 900.0
     unknown: float = 60.0
     queued: float = 3600.0
+    waiting: float = math.inf
+    blocked: float = 600.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.time
 
@@ -139,22 +149,27 @@ def follow(
     *,
     started_at: float,
     timeout_minutes: int = 0,
+    timeout_setting: str = "PAX_SPARK_TIMEOUT_MINUTES",
     on_poll: Callable[[], None] = lambda: None,
+    on_status: Callable[[Status], None] = lambda _: None,
 ) -> Status:
     """Wait for the end of a run and return how it ended: succeeded, failed or stopped.
 
     `on_poll` is called with every look and once after the end; it may raise `Unavailable`.
+    `on_status` is called with what the service says. `timeout_setting` gives a run longer.
     `started_at` is in the seconds of the patience's clock, so that a follower that comes later
     keeps the deadline. Raises `JobLost`, `JobTimedOut` (after stopping the run) and
     `ServiceUnreachable`. Whatever interrupts it (a cancelled Dagster run) stops the remote run.
     """
     silent_since: float | None = None
     unknown_since: float | None = None
+    queue = _Queue(service, run_id, patience)
     try:
         while True:
             error: Exception | None = None
             try:
                 status = service.status(run_id)
+                on_status(status)
                 on_poll()
             except Unavailable as caught:
                 error = caught
@@ -179,10 +194,12 @@ def follow(
                 silent_since = unknown_since = None
                 if status.over:
                     return status
-            if error is None:
-                _keep_deadline(service, run_id, patience, started_at, timeout_minutes)
+                queue.look(status)
+            if error is None and timeout_minutes:
+                limit = 60 * timeout_minutes + patience.queued
+                _keep_deadline(service, run_id, patience, started_at + limit, timeout_setting)
             patience.sleep(patience.poll)
-    except Exception:
+    except (JobFailed, ServiceUnreachable, Refused):
         raise
     except BaseException:
         _stop(service, run_id)
@@ -190,16 +207,41 @@ def follow(
 
 
 def _keep_deadline(
-    service: RunService, run_id: str, patience: Patience, started_at: float, minutes: int
+    service: RunService, run_id: str, patience: Patience, deadline: float, setting: str
 ) -> None:
     """Stop a run that the service should have stopped: it counts only the time it really ran."""
-    if minutes and patience.clock() - started_at > 60 * minutes + patience.queued:
+    if patience.clock() > deadline:
         _stop(service, run_id)
         raise JobTimedOut(
-            f"run {run_id} of {service.name} was given {minutes} minutes and "
-            f"{patience.queued / 60:.0f} more to start, and was stopped; PAX_SPARK_TIMEOUT_MINUTES "
+            f"run {run_id} of {service.name} took longer than it was given, "
+            f"with {patience.queued / 60:.0f} minutes more to start, and was stopped; {setting} "
             "gives it longer"
         )
+
+
+class _Queue:
+    """How long a run has been waiting at a stretch; ends a wait that has no end."""
+
+    def __init__(self, service: RunService, run_id: str, patience: Patience) -> None:
+        self._service = service
+        self._run_id = run_id
+        self._patience = patience
+        self._since: dict[bool, float | None] = {False: None, True: None}
+
+    def look(self, status: Status) -> None:
+        """Take note of a status. Raises `JobTimedOut`, after stopping the run."""
+        now = self._patience.clock()
+        seen = {False: status.phase == "waiting" and not status.held, True: status.blocked}
+        limits = {False: self._patience.waiting, True: self._patience.blocked}
+        for blocked, holds in seen.items():
+            since = self._since[blocked]
+            since = self._since[blocked] = None if not holds else now if since is None else since
+            if since is not None and now - since > limits[blocked]:
+                _stop(self._service, self._run_id)
+                raise JobTimedOut(
+                    f"run {self._run_id} of {self._service.name} waited {(now - since) / 60:.0f} "
+                    f"minutes to start and was stopped: {status.detail}"
+                )
 
 
 def _stop(service: RunService, run_id: str) -> None:

@@ -22,12 +22,20 @@ if TYPE_CHECKING:
 
 
 class S3Messages(dg.PipesMessageReader):
-    """Reads what `PipesS3MessageWriter` writes: `<prefix>/1.json`, `<prefix>/2.json`, …"""
+    """Reads what `PipesS3MessageWriter` writes: `<prefix>/1.json`, `<prefix>/2.json`, …
 
-    def __init__(self, s3: Any, bucket: str, prefix: str) -> None:
+    `printed`: the payload shall send what it prints. `restarts`: it may be killed and started
+    again, so that one that closed with an error is not the end of it.
+    """
+
+    def __init__(
+        self, s3: Any, bucket: str, prefix: str, *, printed: bool = True, restarts: bool = False
+    ) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._prefix = prefix
+        self._printed = printed
+        self._restarts = restarts
         self._read = 0
         self._handler: PipesMessageHandler | None = None
 
@@ -39,7 +47,7 @@ class S3Messages(dg.PipesMessageReader):
             yield {
                 "bucket": self._bucket,
                 "key_prefix": self._prefix,
-                "include_stdio_in_messages": True,
+                "include_stdio_in_messages": self._printed,
             }
         finally:
             self._handler = None
@@ -51,7 +59,10 @@ class S3Messages(dg.PipesMessageReader):
         while (chunk := self._chunk(self._read + 1)) is not None:
             self._read += 1
             for line in chunk.split("\n"):
-                self._handler.handle_message(json.loads(line))
+                message = json.loads(line)
+                failed = message["method"] == "closed" and "exception" in (message["params"] or {})
+                if not (failed and self._restarts):
+                    self._handler.handle_message(message)
 
     def _chunk(self, number: int) -> str | None:
         key = f"{self._prefix}/{number}.json"

@@ -9,9 +9,13 @@ one is compared with it. It runs by the same runtime that serves, so the number 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
@@ -37,11 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--gold", type=Path, required=True, help="JSON Lines of documents")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args(arguments)
-    try:
-        scores: dict[str, float | str] = {**evaluate(given.model, given.variant, given.gold)}
-    except OtherGraphError as error:
-        # Not a failure: after an upgrade the former model cannot be measured any more.
-        scores = {UNUSABLE: str(error)}
+    # Dagster warns of a process that it started and never hears of.
+    started_by_dagster = DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ
+    with open_dagster_pipes() if started_by_dagster else contextlib.nullcontext():
+        try:
+            scores: dict[str, float | str] = {**evaluate(given.model, given.variant, given.gold)}
+        except OtherGraphError as error:
+            # Not a failure: after an upgrade the former model cannot be measured any more.
+            scores = {UNUSABLE: str(error)}
     given.output.write_text(json.dumps(scores))
 
 

@@ -77,6 +77,43 @@ class ArtifactBucket:
                 return
         raise PointerConflict(f"{key}: others published at the same time {_ATTEMPTS} times over")
 
+    def point_after(self, key: str, version: str, before: str | None) -> bool:
+        """Make `version` the current one if `before` is (None: if none is); whether it was."""
+        pointer = self._key(key, "current.json")
+        for _ in range(_ATTEMPTS):
+            found = self._get(pointer)
+            held = {} if found is None else json.loads(found[0])
+            if held.get("version") == version:
+                return True  # an answer was lost on the way, and the put was sent again
+            if held.get("version") != before:
+                return False
+            now = datetime.now(UTC).isoformat()
+            number = held.get("number", 0) + 1
+            body = json.dumps({"version": version, "published_at": now, "number": number})
+            seen = {"IfNoneMatch": "*"} if found is None else {"IfMatch": found[1]}
+            if self._put(pointer, body, **seen):
+                return True
+        raise PointerConflict(f"{key}: others published at the same time {_ATTEMPTS} times over")
+
+    def versions(self, key: str) -> list[str]:
+        """Return the versions whose manifests are there, the newest first."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{self._key(key)}/", Delimiter="/"
+        )
+        found = [
+            (entry["LastModified"], name.removesuffix(".json"))
+            for page in pages
+            for entry in page.get("Contents", ())
+            if (name := entry["Key"].rpartition("/")[2]).endswith(".json")
+            and name != "current.json"
+        ]
+        return [version for _, version in sorted(found, reverse=True)]
+
+    def text(self, key: str, version: str, name: str) -> str | None:
+        """Return one file of a version; None if it is not there."""
+        found = self._get(self._key(key, version, name))
+        return None if found is None else found[0]
+
     def local(self, key: str, version: str, files: dict[str, str]) -> Path:
         """Return a folder of this machine with these files of a version, downloaded if need be.
 

@@ -10,11 +10,13 @@ reads models and datasets reads files.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,10 @@ _CHUNK = 1 << 20
 
 class MissingArtifact(FileNotFoundError):
     """An artifact that was never published; the message names the asset to materialize."""
+
+
+class Overtaken(RuntimeError):
+    """Somebody else published since; look at what is current now, and decide again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,30 @@ class ArtifactStore:
             self._bucket.upload(key, version, folder)
             self._bucket.point(key, version)
             return self.version(key, version)
+        self._store(key, version, folder)
+        self._point(key, version)
+        return Artifact(key, version, self._root / key / version)
+
+    def publish_after(self, key: str, folder: Path, before: str | None) -> Artifact:
+        """As `publish`, but only if `before` still is current (None: there is none yet).
+
+        All files make the version. Raises `Overtaken` where another artifact became current
+        meanwhile: then this one is stored, and nobody is pointed to it.
+        """
+        version = directory_hash(folder)
+        if self._bucket is not None:
+            self._bucket.upload(key, version, folder)
+            if not self._bucket.point_after(key, version, before):
+                raise Overtaken(f"{key}: another version became current after {before}")
+            return self.version(key, version)
+        self._store(key, version, folder)
+        with self._locked(key):
+            if self._current(key) != before:
+                raise Overtaken(f"{key}: another version became current after {before}")
+            self._point(key, version)
+        return Artifact(key, version, self._root / key / version)
+
+    def _store(self, key: str, version: str, folder: Path) -> None:
         target = self._root / key / version
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.parent / f".{version}.{uuid.uuid4().hex}"
@@ -96,8 +126,6 @@ class ArtifactStore:
             shutil.rmtree(aside)
         else:
             aside.rename(target)
-        self._point(key, version)
-        return Artifact(key, version, target)
 
     def current(self, key: str) -> Artifact:
         """The artifact published last; `MissingArtifact` when there is none."""
@@ -108,17 +136,16 @@ class ArtifactStore:
                     f"there is no {key} in the lake {self._lake}: materialize the asset {key} first"
                 )
             return self.version(key, current)
-        pointer = self._root / key / "current.json"
-        try:
-            version = json.loads(pointer.read_text())["version"]
-        except FileNotFoundError:
+        version = self._current(key)
+        if version is None:
             raise MissingArtifact(
                 f"there is no {key} in the lake {self._root}: materialize the asset {key} first"
-            ) from None
+            )
         path = self._root / key / version
         if not path.is_dir():
             raise MissingArtifact(
-                f"{pointer} names version {version}, but {path} is gone: materialize {key} again"
+                f"{self._pointer(key)} names version {version}, but {path} is gone: "
+                f"materialize {key} again"
             )
         return Artifact(key, version, path)
 
@@ -134,8 +161,44 @@ class ArtifactStore:
             raise MissingArtifact(f"the lake {self._root} holds no version {version} of {key}")
         return Artifact(key, version, path)
 
+    def versions(self, key: str) -> list[str]:
+        """Return the versions of `key` that are in the store, the newest first."""
+        if self._bucket is not None:
+            return self._bucket.versions(key)
+        folders = [f for f in (self._root / key).glob("[!.]*") if f.is_dir()]
+        return [f.name for f in sorted(folders, key=lambda f: (-f.stat().st_mtime, f.name))]
+
+    def text(self, key: str, version: str, name: str) -> str:
+        """Return one file of an artifact, without fetching the others; `MissingArtifact`."""
+        if self._bucket is not None:
+            found = self._bucket.text(key, version, name)
+        else:
+            file = self._root / key / version / name
+            found = file.read_text(encoding="utf-8") if file.is_file() else None
+        if found is None:
+            raise MissingArtifact(
+                f"the lake {self._lake} holds no {name} of version {version} of {key}"
+            )
+        return found
+
+    def _pointer(self, key: str) -> Path:
+        return self._root / key / "current.json"
+
+    def _current(self, key: str) -> str | None:
+        try:
+            return json.loads(self._pointer(key).read_text())["version"]
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Keep others on this machine from pointing at the same time."""
+        with (self._root / key / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _point(self, key: str, version: str) -> None:
-        pointer = self._root / key / "current.json"
+        pointer = self._pointer(key)
         aside = pointer.with_name(f".current.{uuid.uuid4().hex}")
         aside.write_text(
             json.dumps({"version": version, "published_at": datetime.now(UTC).isoformat()})

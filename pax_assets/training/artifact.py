@@ -34,17 +34,25 @@ class ModelArtifactError(ValueError):
     """A folder that is no model artifact of this version; the message says why."""
 
 
-def build(encoder: Path, scheme: LabelScheme, heads: HeadsConfig | None = None) -> MessageModel:
+def build(
+    encoder: Path,
+    scheme: LabelScheme,
+    heads: HeadsConfig | None = None,
+    attention: str = "eager",
+) -> MessageModel:
     """Return a model with the encoder's pretrained weights and fresh heads.
+
+    `attention` is an implementation of transformers; `load` always opens with "eager", since
+    exported graphs with SDPA were seen to specialise on a length.
 
     Raises `EncoderError` where the encoder cannot take the dataset's windows.
     """
     logging.disable_progress_bar()
-    # Eager attention: exported graphs with SDPA were seen to specialise on a length, and on
-    # short windows the two are equally fast.
-    model = AutoModel.from_pretrained(
-        encoder, attn_implementation="eager", dtype=torch.float32, local_files_only=True
-    )
+    try:
+        model = _pretrained(encoder, attention)
+    except ValueError:
+        # DeBERTa, for one, has no other attention than its own.
+        model = _pretrained(encoder, "eager")
     config = model.config
     if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
         raise EncoderError(f"{encoder}: {config.model_type} is not an encoder with token states")
@@ -55,6 +63,12 @@ def build(encoder: Path, scheme: LabelScheme, heads: HeadsConfig | None = None) 
             f"{scheme.max_length}: tokenize with a smaller max_length"
         )
     return MessageModel(_without_pooler(model), scheme, heads or HeadsConfig())
+
+
+def _pretrained(encoder: Path, attention: str) -> Any:
+    return AutoModel.from_pretrained(
+        encoder, attn_implementation=attention, dtype=torch.float32, local_files_only=True
+    )
 
 
 def _without_pooler(model: torch.nn.Module) -> torch.nn.Module:
@@ -79,9 +93,12 @@ def save(
     try:
         tensors = {name: value.cpu().clone() for name, value in model.state_dict().items()}
         save_file(tensors, draft / WEIGHTS, metadata={"format": "pt"})
+        encoder = model.encoder.config.to_dict()
+        # Where the encoder lay on this machine would make the same model another one elsewhere.
+        encoder.pop("_name_or_path", None)
         config = {
             "architecture": ARCHITECTURE,
-            "encoder": model.encoder.config.to_dict(),
+            "encoder": encoder,
             "heads": model.heads_config.to_dict(),
         }
         write_json(draft / CONFIG, config)

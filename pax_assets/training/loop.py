@@ -49,6 +49,8 @@ class Recipe:
     encoder_dropout: float = 0.1
     head_dropout: float = 0.1
     hidden_tokens: float = 0.0
+    entity_weight: float = 1.0
+    trigger_weight: float = 1.0
     relation_weight: float = 3.0
     argument_weight: float = 2.0
     seed: int = 13
@@ -94,6 +96,9 @@ class Trainer:
         for module in model.encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = recipe.encoder_dropout
+        if place.compiled:
+            # In place, so that weights keep their names; lengths differ from batch to batch.
+            model.encoder.compile(dynamic=True)
         self._judged = LossModule(model)
         self._losses: Any = self._judged
         if place.world > 1:
@@ -112,9 +117,16 @@ class Trainer:
             )
             for epoch in range(recipe.epochs)
         ]
-        # Most pairs are no relation: at equal weight the few that are would be learnt last.
+        # Most pairs are no relation: at equal weight the few that are would be learnt last. Where
+        # triggers are few among many words their mean loss is small, and they want more weight.
         self._weights = torch.tensor(
-            [1.0, 1.0, recipe.relation_weight, recipe.argument_weight], device=place.device
+            [
+                recipe.entity_weight,
+                recipe.trigger_weight,
+                recipe.relation_weight,
+                recipe.argument_weight,
+            ],
+            device=place.device,
         )
         self._position = Position()
         # Of the running epoch: summed losses and counts of each head.

@@ -12,6 +12,8 @@ from typing import Any
 from pax_assets.nlp.labels import LabelScheme
 
 FILE = "MODEL_CARD.md"
+# Labels with fewer examples to learn from are named.
+_FEW = 10
 _HEADS = ("entity", "event", "argument", "relation")
 
 
@@ -50,6 +52,7 @@ def model_card(
             ],
         ),
         "Numbers of documents. A conversation lies in one part only.",
+        _few_examples(dataset.get("examples", {})),
         "## Scores",
         "Strict F1 (offsets and types right), in brackets the number of gold items.",
         _table(
@@ -64,6 +67,16 @@ def model_card(
         _table(["", ""], [(k, _shown(v)) for k, v in lineage.items() if k != "f1"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _few_examples(examples: Mapping[str, Mapping[str, int]]) -> str:
+    few = [f"{label} ({n['train']})" for label, n in examples.items() if n["train"] < _FEW]
+    if not few:
+        return f"Every label has {_FEW} or more examples in train."
+    return (
+        f"Fewer than {_FEW} examples in train, so hardly learnt, and measured by chance: "
+        f"{', '.join(few)}."
+    )
 
 
 def _f1(part: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
 
+from pax_assets.training.pipes_messages import writer
+
 
 class Reporter:
     """Prints and sends; one that is not `active` (another rank than 0) does neither."""
@@ -42,7 +44,7 @@ class Reporter:
 def reporter(active: bool = True) -> Iterator[Reporter]:
     """Open Dagster Pipes where Dagster started this process; on one process only."""
     if active and os.environ.get(DAGSTER_PIPES_CONTEXT_ENV_VAR):
-        with open_dagster_pipes() as pipes:
+        with open_dagster_pipes(message_writer=writer()) as pipes:
             yield Reporter(active, pipes)
     else:
         yield Reporter(active, None)

@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ from pax_assets.training.encoder import resolve
 from pax_assets.training.evaluation import score, scored_in_detail, torch_forward, torch_pipeline
 from pax_assets.training.keeper import Keeper, Pace, restore_random_state, shared_number
 from pax_assets.training.loop import EpochLoss, Recipe, Trainer
-from pax_assets.training.model import HeadsConfig
+from pax_assets.training.model import HeadsConfig, flops_per_token
 from pax_assets.training.record import Record
 from pax_assets.training.reporting import Reporter, reporter
+
+_EVALUATION_AT_MOST = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,14 @@ def parser() -> argparse.ArgumentParser:
     described.add_argument("--dataset", type=Path, required=True, help="a tokenized_dataset")
     described.add_argument("--output", type=Path, required=True, help="folder of the artifact")
     described.add_argument("--encoder", default="minilm", help="minilm, a folder or a hub id")
+    described.add_argument("--encoder-name", help="what lineage shall call it (ENCODER)")
     described.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
+    described.add_argument(
+        "--compile",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="torch.compile of the encoder; auto: on GPUs",
+    )
     described.add_argument("--lineage", type=Path, help="JSON that lineage.json shall contain")
     described.add_argument(
         "--checkpoint", type=Path, help="folder of the run's checkpoints (OUTPUT.checkpoint)"
@@ -87,9 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     options = parser().parse_args(arguments)
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
-    where = place(options.precision)
+    where = place(options.precision, compilation=options.compile)
     if where.world > 1:
-        torch.distributed.init_process_group(where.backend)
+        # The others wait while rank 0 evaluates; NCCL would give up after 10 minutes.
+        torch.distributed.init_process_group(where.backend, timeout=_EVALUATION_AT_MOST)
     try:
         with reporter(active=where.rank == 0) as report:
             given = json.loads(options.lineage.read_text()) if options.lineage else {}
@@ -100,6 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 options.checkpoint_steps,
                 options.resume,
             )
+            if options.encoder_name:
+                lineage["encoder"] = options.encoder_name
             train(options.dataset, output, options.encoder, recipe, where, report, lineage, keeping)
     finally:
         if where.world > 1:
@@ -128,7 +141,8 @@ def train(
         raise DatasetError(f"{dataset}/train.parquet has no rows: nothing to learn from")
     tokenizer = TextTokenizer.load(dataset)
     encoder_folder = resolve(encoder)
-    model = artifact.build(encoder_folder, scheme, HeadsConfig(dropout=recipe.head_dropout))
+    heads = HeadsConfig(dropout=recipe.head_dropout)
+    model = artifact.build(encoder_folder, scheme, heads, where.attention)
     trainer = Trainer(model, windows, recipe, where, tokenizer.pad, tokenizer.mask)
     report.line(
         f"training on {where.world} x {where.device.type} "
@@ -147,7 +161,7 @@ def train(
         Pace(keeping.steps, where),
     )
     if keeping.resume:
-        _go_on(keeper, trainer, record, where, report)
+        _go_on(keeper, trainer, record, where, report, recipe.epochs)
 
     def keep(*, ended: bool = False) -> None:
         keeper.after_step(trainer.step, lambda: record.state(trainer), ended=ended)
@@ -177,7 +191,7 @@ def train(
         "epochs": record.history,
         **{split: judge.final(split) for split in ("dev", "test")},
         "recipe": recipe.to_dict(),
-        "encoder": encoder,
+        "encoder": lineage.get("encoder", encoder),
         "precision": "bf16" if where.bf16 else "fp32",
         "seconds": {
             "load": loaded - started,
@@ -186,8 +200,8 @@ def train(
         },
     }
     provenance = {
-        **lineage,
         "encoder": encoder,
+        **lineage,
         "seed": recipe.seed,
         "device": where.device.type,
         "processes": where.world,
@@ -204,7 +218,12 @@ def train(
 
 
 def _go_on(
-    keeper: Keeper, trainer: Trainer, record: Record, where: Place, report: Reporter
+    keeper: Keeper,
+    trainer: Trainer,
+    record: Record,
+    where: Place,
+    report: Reporter,
+    epochs: int,
 ) -> None:
     """Go on from the checkpoint, if there is one that fits."""
     state = keeper.load()
@@ -219,6 +238,9 @@ def _go_on(
     restore_random_state(state.tensors, where)
     at = state.position
     report.line(f"resuming after {at.epoch} epochs and {at.batches} batches (step {trainer.step})")
+    # Whoever listens now may not have heard them, or not all.
+    for entry in record.history:
+        report.send("epoch", epochs=epochs, **entry)
 
 
 class _Judge:
@@ -261,7 +283,15 @@ class _Judge:
             "seconds": loss.seconds,
             "dev_seconds": time.monotonic() - started,
             "tokens_per_second": loss.tokens / max(loss.seconds, 1e-9),
+            **self._utilisation(loss),
         }
+
+    def _utilisation(self, loss: EpochLoss) -> dict[str, float]:
+        """The share of the devices' bf16 peak that training used, where that peak is known."""
+        if not self._where.peak:
+            return {}
+        done = loss.tokens * self._where.world * flops_per_token(self._trainer.model)
+        return {"flop_utilisation": done / max(loss.seconds, 1e-9) / self._where.peak}
 
     def calibrate(self) -> dict[str, float]:
         """Shift the scores of "none" to what is best on dev; return by how much, by head."""

@@ -1,7 +1,8 @@
-"""The other side of `bench-train`: token classification as transformers' `run_ner` script does it.
+"""What PAX is measured against: token classification as transformers' `run_ner` script does it.
 
 A process of its own: a tokenized dataset in, one line of JSON out. Rows are padded to the longest
-of a shuffled batch, as that script's collator does; nothing is tuned against it.
+of a shuffled batch, as that script's collator does; nothing is tuned against it. `bench-train`
+compares its speed, `eval-mailex` its score.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pax_assets.training.encoder import resolve
 
 
 def main() -> None:
-    """Train, score dev, print `{"seconds", "f1"}`."""
+    """Train, score a split, print `{"seconds", "f1"}`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--dataset", type=Path, required=True)
     parser.add_argument("--encoder", default="minilm")
@@ -39,8 +40,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--layer", choices=("entities", "triggers"), default="entities")
+    parser.add_argument("--split", choices=("dev", "test"), default="dev")
     given = parser.parse_args()
-    labels = LabelScheme.load(given.dataset).entities
+    labels = getattr(LabelScheme.load(given.dataset), given.layer)
     torch.manual_seed(given.seed)
     model = AutoModelForTokenClassification.from_pretrained(
         resolve(given.encoder), num_labels=len(labels), dtype=torch.float32
@@ -68,14 +71,14 @@ def main() -> None:
                 logging_strategy="no",
                 dataloader_pin_memory=False,
             ),
-            train_dataset=_rows(load_windows(given.dataset / "train.parquet")),  # type: ignore[arg-type]
+            train_dataset=_rows(given.dataset / "train.parquet", given.layer),  # type: ignore[arg-type]
             data_collator=DataCollatorForTokenClassification(tokenizer),
         )
         started = time.monotonic()
         trainer.train()
         seconds = time.monotonic() - started
-        dev = _rows(load_windows(given.dataset / "dev.parquet"))
-        found = trainer.predict(dev)  # type: ignore[arg-type]
+        judged = _rows(given.dataset / f"{given.split}.parquet", given.layer)
+        found = trainer.predict(judged)  # type: ignore[arg-type]
     best = np.asarray(found.predictions).argmax(-1)
     gold = np.asarray(found.label_ids)
     words = [(row != IGNORED) for row in gold]
@@ -86,15 +89,19 @@ def main() -> None:
     print(json.dumps({"seconds": seconds, "f1": float(f1)}))
 
 
-def _rows(windows: list[LabelledWindow]) -> list[dict[str, list[int]]]:
+def _rows(path: Path, layer: str) -> list[dict[str, list[int]]]:
     return [
         {
             "input_ids": window.input_ids.tolist(),
             "attention_mask": [1] * len(window),
-            "labels": window.entity_labels.tolist(),
+            "labels": _labels(window, layer).tolist(),
         }
-        for window in windows
+        for window in load_windows(path)
     ]
+
+
+def _labels(window: LabelledWindow, layer: str) -> np.ndarray:
+    return window.entity_labels if layer == "entities" else window.trigger_labels
 
 
 if __name__ == "__main__":

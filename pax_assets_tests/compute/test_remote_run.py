@@ -14,6 +14,7 @@ from pax_assets.compute.remote_run import (
     JobTimedOut,
     RunRequest,
     ServiceUnreachable,
+    Status,
     follow,
     start,
 )
@@ -138,6 +139,52 @@ def test_an_interruption_stops_the_run(aws, clock) -> None:
     with pytest.raises(KeyboardInterrupt):
         _follow(aws, clock, on_poll=interrupt)
     aws.stub.assert_no_pending_responses()
+
+
+def test_a_listener_that_fails_stops_the_run(aws, clock) -> None:
+    def fail() -> None:
+        raise ConnectionError("the tracking server is away")
+
+    aws.state("running").stopped()
+    with pytest.raises(ConnectionError, match="tracking server"):
+        _follow(aws, clock, on_poll=fail)
+    aws.stub.assert_no_pending_responses()
+
+
+def test_a_run_that_waits_too_long_is_stopped_with_the_reason(aws, clock) -> None:
+    for word in ("pending", "running", *["pending"] * 5):
+        aws.state(word)
+    aws.stopped()
+    patience, began = clock.patience(poll=60, waiting=200), clock.now
+    with pytest.raises(JobTimedOut, match="waited 4 minutes to start"):
+        follow(aws.service, RUN, patience, started_at=began)
+    # The first wait is over, and does not count.
+    assert clock.now - began == 6 * 60
+    aws.stub.assert_no_pending_responses()
+
+
+def test_a_run_that_a_queue_holds_is_waited_for(clock) -> None:
+    class Held:
+        name = "queue"
+        looks = 0
+
+        def status(self, run_id: str) -> Status:
+            self.looks += 1
+            held = Status("waiting", "suspended", held=True)
+            return held if self.looks < 1000 else Status("succeeded", "")
+
+    patience = clock.patience(poll=60, waiting=200)
+    assert follow(Held(), RUN, patience, started_at=clock.now).phase == "succeeded"
+
+
+def test_what_the_service_says_is_handed_on(aws, clock) -> None:
+    heard: list[str] = []
+    _follow(
+        aws.state("pending").state("succeeded"),
+        clock,
+        on_status=lambda status: heard.append(status.phase),
+    )
+    assert heard == ["waiting", "succeeded"]
 
 
 def test_an_interruption_is_seen_even_if_the_run_cannot_be_stopped(aws, clock, caplog) -> None:

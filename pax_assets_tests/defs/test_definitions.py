@@ -77,9 +77,18 @@ def test_every_asset_but_the_sources_has_an_automation_condition_or_a_schedule(g
     without = [
         key.to_user_string()
         for key in graph.materializable_asset_keys - scheduled
-        if graph.get(key).automation_condition is None
+        if graph.get(key).automation_condition is None and "pax/by_hand" not in graph.get(key).tags
     ]
     assert without == []
+
+
+def test_only_a_sweep_is_no_part_of_the_line(graph) -> None:
+    by_hand = {
+        key.to_user_string()
+        for key in graph.materializable_asset_keys
+        if "pax/by_hand" in graph.get(key).tags
+    }
+    assert by_hand == {"model_sweep", "sweep_results"}
 
 
 def test_the_graph_is_what_the_snapshot_says(graph) -> None:

@@ -46,9 +46,12 @@ def test_the_line_never_starts_java(line: FinishedLine, closing) -> None:
     assert not line.started_java
 
 
-def test_every_asset_of_the_graph_has_a_materialization(line: FinishedLine, closing) -> None:
+def test_every_asset_of_the_line_has_a_materialization(line: FinishedLine, closing) -> None:
+    graph = defs().resolve_asset_graph()
     with dg.DagsterInstance.from_config(str(line.lake / ".dagster")) as instance:
-        for key in defs().resolve_asset_graph().materializable_asset_keys:
+        for key in graph.materializable_asset_keys:
+            if "pax/by_hand" in graph.get(key).tags:
+                continue
             event = instance.get_latest_materialization_event(key)
             assert event is not None, key
             assert event.asset_materialization.tags.get("dagster/data_version"), key

@@ -1,11 +1,17 @@
 """Artifacts are kept by content: published whole, found again, never half-written."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from pax_assets.lake.artifacts import ArtifactStore, MissingArtifact, directory_hash
+from pax_assets.lake.artifacts import (
+    ArtifactStore,
+    MissingArtifact,
+    Overtaken,
+    directory_hash,
+)
 
 
 def _folder(path: Path, **files: str) -> Path:
@@ -68,3 +74,25 @@ def test_an_interrupted_publish_leaves_the_current_one(lake, tmp_path, monkeypat
 def test_a_version_of_nothing_is_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match="no file"):
         directory_hash(_folder(tmp_path / "a"))
+
+
+def test_who_has_not_seen_the_current_one_does_not_replace_it(lake, tmp_path) -> None:
+    store = ArtifactStore(lake)
+    first = store.publish_after("model", _folder(tmp_path / "a", weights="1"), None)
+    second = store.publish_after("model", _folder(tmp_path / "b", weights="2"), first.version)
+    for seen in (None, first.version):
+        with pytest.raises(Overtaken):
+            store.publish_after("model", _folder(tmp_path / f"c{seen}", weights="3"), seen)
+    assert store.current("model") == second
+
+
+def test_versions_are_listed_the_newest_first_and_files_are_read_alone(lake, tmp_path) -> None:
+    store = ArtifactStore(lake)
+    assert store.versions("model") == []
+    first = store.publish("model", _folder(tmp_path / "a", weights="1"))
+    os.utime(first.path, (1, 1))
+    second = store.publish("model", _folder(tmp_path / "b", weights="2"))
+    assert store.versions("model") == [second.version, first.version]
+    assert store.text("model", first.version, "weights") == "1"
+    with pytest.raises(MissingArtifact, match="no labels of version"):
+        store.text("model", first.version, "labels")

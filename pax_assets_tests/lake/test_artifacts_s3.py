@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pax_assets.lake.artifacts import ArtifactStore, MissingArtifact
+from pax_assets.lake.artifacts import ArtifactStore, MissingArtifact, Overtaken
 from pax_assets_tests.s3_server import keys, s3_client
 
 PUBLICATIONS = 6
@@ -145,3 +145,26 @@ def test_no_publication_is_lost_among_those_of_others(bucket, tmp_path) -> None:
     assert json.loads(pointer["Body"].read())["number"] == 2 * PUBLICATIONS
     manifests = [key for key in keys(bucket, "lake/model/") if key.count("/") == 2]
     assert len(manifests) == 2 * PUBLICATIONS + 1
+
+
+def test_who_has_not_seen_the_current_one_does_not_replace_it(bucket, tmp_path) -> None:
+    store = _store(bucket, tmp_path / "one")
+    first = store.publish_after("model", _folder(tmp_path / "a", weights="1"), None)
+    second = store.publish_after("model", _folder(tmp_path / "b", weights="2"), first.version)
+    for seen in (None, first.version):
+        with pytest.raises(Overtaken):
+            store.publish_after("model", _folder(tmp_path / f"c{seen}", weights="3"), seen)
+    assert store.current("model").version == second.version
+
+
+def test_versions_are_listed_and_a_file_is_read_without_the_others(bucket, tmp_path) -> None:
+    store = _store(bucket, tmp_path / "one")
+    first = store.publish("model", _folder(tmp_path / "a", weights="1", onnx__graph="2"))
+    second = store.publish("model", _folder(tmp_path / "b", weights="3"))
+    other = _store(bucket, tmp_path / "two")
+    assert set(other.versions("model")) == {first.version, second.version}
+    assert other.versions("mod") == []
+    assert other.text("model", first.version, "onnx/graph") == "2"
+    assert not (tmp_path / "two").exists()
+    with pytest.raises(MissingArtifact, match="no labels of version"):
+        other.text("model", first.version, "labels")

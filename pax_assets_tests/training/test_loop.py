@@ -37,19 +37,40 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def trainer(encoder: Path, dataset: Path, **changes: float) -> Trainer:
+def trainer(encoder: Path, dataset: Path, *, compiled: bool = False, **changes: float) -> Trainer:
     recipe = Recipe(**{**RECIPE, **changes})  # pyright: ignore[reportArgumentType]
     torch.manual_seed(recipe.seed)
     heads = HeadsConfig(dropout=recipe.head_dropout)
     model = artifact.build(encoder, LabelScheme.load(dataset), heads)
     windows = load_windows(dataset / "train.parquet")
-    place = Place(0, 1, torch.device("cpu"), False)
+    place = Place(0, 1, torch.device("cpu"), False, compiled)
     return Trainer(model, windows, recipe, place, TextTokenizer.load(dataset).pad)
 
 
 def losses(encoder: Path, dataset: Path, **changes: float) -> list[dict[str, float]]:
     runs = trainer(encoder, dataset, **changes)
     return [runs.run_epoch().heads for _ in range(3)]
+
+
+def test_a_compiled_encoder_learns_the_same_and_its_weights_keep_their_names(
+    toy_encoder: Path, toy_dataset: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Traced as on a GPU, but run by torch: a machine of tests may have no compiler."""
+    asked = {}
+
+    def traced(module: torch.nn.Module, **how: bool) -> None:
+        asked.update(how)
+        real(module, backend="aot_eager", **how)
+
+    real = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    plain = trainer(toy_encoder, toy_dataset)
+    compiled = trainer(toy_encoder, toy_dataset, compiled=True)
+    for _ in range(2):
+        expected = plain.run_epoch().heads
+        assert compiled.run_epoch().heads == pytest.approx(expected, rel=1e-4)
+    assert asked == {"dynamic": True}
+    assert set(compiled.model.state_dict()) == set(plain.model.state_dict())
 
 
 @pytest.mark.parametrize("parts", [2, 5])

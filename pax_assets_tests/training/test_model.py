@@ -16,7 +16,13 @@ from pax_assets.training import artifact
 from pax_assets.training.data import collate, load_windows
 from pax_assets.training.encoder import EncoderError
 from pax_assets.training.losses import LossModule
-from pax_assets.training.model import HEADS, MessageModel, all_pairs, candidates
+from pax_assets.training.model import (
+    HEADS,
+    MessageModel,
+    all_pairs,
+    candidates,
+    flops_per_token,
+)
 
 BEGINS = torch.from_numpy(begin_mask(("O", "B-a", "I-a")))
 
@@ -169,3 +175,11 @@ def test_windows_longer_than_the_encoders_positions_are_refused(toy_encoder, toy
         EncoderError, match="takes 512 tokens, the dataset's windows have up to 1024"
     ):
         artifact.build(toy_encoder, scheme)
+
+
+def test_a_token_costs_six_operations_for_each_multiplied_weight(model: MessageModel):
+    hidden, inner, layers = (
+        getattr(model.encoder.config, name)
+        for name in ("hidden_size", "intermediate_size", "num_hidden_layers")
+    )
+    assert flops_per_token(model) == 6 * layers * (4 * hidden**2 + 2 * hidden * inner)

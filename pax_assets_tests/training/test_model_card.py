@@ -35,3 +35,13 @@ def test_licences_and_odd_names_stand_in_the_tables():
     assert "| Relations | none |" in card
     assert "| entity | not annotated | not annotated |" in card
     assert "| data_versions | messages 4 |" in card
+
+
+def test_labels_with_few_examples_are_named():
+    nothing = {
+        head: {"f1": 0.0, "support": 0} for head in ("entity", "event", "argument", "relation")
+    }
+    scheme = LabelScheme(("O",), ("O",), ("none",), ("none",))
+    examples = {"entity person": {"train": 10}, "relation owns": {"train": 1}}
+    card = model_card(scheme, {"examples": examples}, {"dev": nothing, "test": nothing}, {"f1": {}})
+    assert "hardly learnt, and measured by chance: relation owns (1)." in card

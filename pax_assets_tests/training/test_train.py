@@ -39,7 +39,7 @@ def test_the_toy_corpus_is_learnt_by_every_head(toy_model: Path):
     assert [entry["epoch"] for entry in result["epochs"]] == list(range(1, 11))
     assert result["epochs"][-1]["train_loss"] < 0.2 * result["epochs"][0]["train_loss"]
     assert set(result["test"]["types"]["entity"]) == {"org", "person", "place", "time"}
-    assert result["test"]["confusion"]["labels"][-1] == "none"
+    assert result["test"]["confusion"]["entity"]["labels"][-1] == "none"
 
 
 def test_lineage_says_how_the_model_came_about(toy_model: Path):

@@ -141,7 +141,14 @@ def annotations(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
             asset="tokenized_dataset",
             blocking=True,
             description="No conversation and no document lies in two splits.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            "labels_can_be_learnt",
+            asset="tokenized_dataset",
+            blocking=False,
+            description="Every label has an example in train; those of dev and test alone are "
+            "named with their documents.",
+        ),
     ],
     automation_condition=WHEN_A_DEPENDENCY_CHANGED,
     freshness_policy=SEASONAL_FRESHNESS,
@@ -149,14 +156,17 @@ def annotations(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mat
 def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
     """Tokenize `annotations` with the configured encoder's tokenizer and publish the result."""
     from pax_assets.corpora.annotations import from_table
+    from pax_assets.corpora.dataset_summary import LOSSES
     from pax_assets.corpora.leaks import find_leaks
     from pax_assets.corpora.sources import configured_source
     from pax_assets.corpora.tokenize import tokenize
     from pax_assets.lake import content_hash
     from pax_assets.lake.tables import read, version
+    from pax_assets.recipes import configured_recipe
     from pax_assets.training.encoder import resolve
 
     settings = load_settings()
+    encoder = configured_recipe(settings).encoder
     table = read(lake.root, "annotations")
     lineage = {
         name: {"delta_version": version(lake.root, name)} for name in ("annotations", "messages")
@@ -165,10 +175,11 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
     with tempfile.TemporaryDirectory() as folder:
         summary = tokenize(
             from_table(table),
-            resolve(settings.encoder),
+            resolve(encoder),
             Path(folder),
-            encoder_name=settings.encoder,
-            seed=settings.seed,
+            encoder_name=encoder,
+            # Not divided by the seed of trainings: dev and test stay what they are when that
+            # changes, or the champion would be judged on what it learnt from.
             licences=configured_source(settings).licences(),
         )
         leaks = find_leaks(Path(folder))
@@ -178,24 +189,20 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
         data_version=dg.DataVersion(artifact.version),
         metadata={
             "path": dg.MetadataValue.path(str(artifact.path)),
-            "encoder": settings.encoder,
+            "encoder": encoder,
             "splits": dg.MetadataValue.md(
                 markdown_table(
                     [{"split": name, **counts} for name, counts in summary["counts"].items()]
                 )
             ),
             # What labels lost on the way to tokens; all zero on a clean corpus.
-            **{
-                name: summary[name]
-                for name in (
-                    "misaligned",
-                    "overlapping",
-                    "empty",
-                    "unlinked",
-                    "repeated",
-                    "beyond_windows",
+            **{name: summary[name] for name in LOSSES},
+            "lost_in": dg.MetadataValue.json(summary["lost_in"]),
+            "examples": dg.MetadataValue.md(
+                markdown_table(
+                    [{"label": name, **found} for name, found in summary["examples"].items()]
                 )
-            },
+            ),
             "texts_in_two_splits": summary["texts_in_two_splits"],
         },
         check_results=[
@@ -203,6 +210,15 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
                 check_name="no_leak_between_splits",
                 passed=not leaks,
                 metadata={"shared": len(leaks), "examples": ", ".join(leaks[:20])},
-            )
+            ),
+            dg.AssetCheckResult(
+                check_name="labels_can_be_learnt",
+                passed=not summary["not_in_train"],
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    label: f"in {', '.join(documents)}"
+                    for label, documents in summary["not_in_train"].items()
+                },
+            ),
         ],
     )

@@ -20,7 +20,7 @@ from pax_assets.settings import load_settings
 if TYPE_CHECKING:
     from dagster_mlflow.resources import MlFlow
 
-MODEL_NAME = "message_model"
+    from pax_assets.defs.model.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +41,36 @@ class MlflowResource(dg.ConfigurableResource):
     experiment: str = "pax"
 
     @contextmanager
-    def run(self, context: dg.AssetExecutionContext) -> Iterator[MlFlow]:
-        """Open the MLflow run that belongs to this Dagster run; end it with its true status."""
+    def run(
+        self, context: dg.AssetExecutionContext, *, experiment: str = "", name: str = ""
+    ) -> Iterator[MlFlow]:
+        """Open the MLflow run that belongs to this Dagster run; end it with its true status.
+
+        It lies in `experiment` (the resource's own if empty), and is called `name` there (after
+        the Dagster job if empty).
+        """
+        experiment = experiment or self.experiment
         self._prepare()
         import mlflow
         from dagster_mlflow.resources import MlFlow
 
         mlflow.set_tracking_uri(self.tracking_uri)
-        if mlflow.get_experiment_by_name(self.experiment) is None:
-            mlflow.create_experiment(self.experiment, artifact_location=self.artifact_location)
+        if mlflow.get_experiment_by_name(experiment) is None:
+            mlflow.create_experiment(experiment, artifact_location=self.artifact_location)
         tracking = MlFlow(
             _ResourceInit(
                 log=context.log,
                 dagster_run=context.run,
                 run_id=context.run_id,
                 resource_config={
-                    "experiment_name": self.experiment,
+                    "experiment_name": experiment,
                     "mlflow_tracking_uri": self.tracking_uri,
                     "extra_tags": {"dagster_asset": context.asset_key.to_user_string()},
                 },
             )
         )
+        if name:
+            tracking.set_tag("mlflow.runName", name)
         try:
             yield tracking
         except BaseException:
@@ -76,33 +85,11 @@ class MlflowResource(dg.ConfigurableResource):
 
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
-    def register(
-        self, run_id: str, source: str, tags: Mapping[str, str], alias: str = "challenger"
-    ) -> str:
-        """Register the artifact at `source` as a new model version; return its number."""
-        from mlflow.exceptions import MlflowException
+    def registry(self) -> Registry:
+        """The model versions and their aliases."""
+        from pax_assets.defs.model.registry import Registry
 
-        client = self.client()
-        try:
-            client.get_registered_model(MODEL_NAME)
-        except MlflowException:
-            client.create_registered_model(MODEL_NAME)
-        version = client.create_model_version(
-            MODEL_NAME, source=source, run_id=run_id, tags=dict(tags)
-        )
-        client.set_registered_model_alias(MODEL_NAME, alias, version.version)
-        return str(version.version)
-
-    def promote(self, model_version: str) -> str | None:
-        """Point the alias `champion` at the registered version that holds `model_version`."""
-        client = self.client()
-        versions = client.search_model_versions(f"name = '{MODEL_NAME}'")
-        held = [v for v in versions if v.tags.get("data_version") == model_version]
-        if not held:
-            return None
-        newest = max(held, key=lambda v: int(v.version))
-        client.set_registered_model_alias(MODEL_NAME, "champion", newest.version)
-        return str(newest.version)
+        return Registry(self.client())
 
     def _prepare(self) -> None:
         # SQLite makes the file, not its folder.

@@ -7,7 +7,7 @@ import dagster as dg
 
 from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED
 from pax_assets.defs.freshness import SEASONAL_FRESHNESS
-from pax_assets.defs.model.assets import git_commit
+from pax_assets.defs.model.training import git_commit
 from pax_assets.defs.resources import LakeResource
 from pax_assets.settings import load_settings
 

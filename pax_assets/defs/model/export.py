@@ -1,0 +1,113 @@
+"""The model as ONNX graphs: what is served is measured, not what was trained."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED
+from pax_assets.defs.freshness import SEASONAL_FRESHNESS
+from pax_assets.defs.metadata import markdown_table
+from pax_assets.defs.model.gate import HEADS
+from pax_assets.defs.resources import LakeResource
+
+GROUP = "model"
+OWNERS = ["team:ml"]
+ONNX_IDENTITY = ("**/*.onnx", "tokenizer.json", "labels.json")
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"onnx"},
+    deps=["message_model", "tokenized_dataset"],
+    description=(
+        "The model as one ONNX graph for all heads, in several variants, with F1, size and "
+        "latency side by side. A variant that loses F1 or whose answers depend on its batch "
+        "mates is marked as not servable."
+    ),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "fp32_parity",
+            asset="onnx_model",
+            blocking=True,
+            description="fp32 equals torch on the trained weights over a grid of batch sizes, "
+            "lengths and paddings: same labels, bounded difference.",
+        ),
+        dg.AssetCheckSpec(
+            "variants_servable",
+            asset="onnx_model",
+            blocking=False,
+            description="Every variant holds its F1 and answers independently of its batch; "
+            "one that does not is not served.",
+        ),
+    ],
+    automation_condition=WHEN_A_DEPENDENCY_CHANGED,
+    freshness_policy=SEASONAL_FRESHNESS,
+)
+def onnx_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+    """Export the model, compare each variant with it, and publish the graphs."""
+    from pax_assets.compute.payload import run_payload
+
+    model = lake.artifacts().current("message_model")
+    dataset = lake.artifacts().current("tokenized_dataset")
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "onnx"
+        run_payload(
+            context,
+            "pax_assets.training.export",
+            [f"--model={model.path}", f"--dataset={dataset.path}", f"--output={output}"],
+        )
+        lineage = json.loads((output / "lineage.json").read_text())
+        lineage["model_version"] = model.version
+        # Whose dev part the report's scores are of.
+        lineage["dataset_version"] = dataset.version
+        (output / "lineage.json").write_text(json.dumps(lineage, indent=2))
+        onnx = lake.artifacts().publish("onnx_model", output, identity=ONNX_IDENTITY)
+    report = json.loads((onnx.path / "report.json").read_text())
+    parity, variants = report["parity"], report["variants"]
+    refused = {name: row["why"] for name, row in variants.items() if not row["served"]}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(onnx.version),
+        metadata={
+            "path": dg.MetadataValue.path(str(onnx.path)),
+            "variants": dg.MetadataValue.md(_variant_table(variants)),
+            "parity": dg.MetadataValue.json(parity),
+            "recommended": report["recommended"],
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="fp32_parity",
+                passed=bool(parity["passed"]),
+                metadata={
+                    "max_diff": float(parity["max_diff"]),
+                    "cases": len(parity["cases"]),
+                },
+            ),
+            dg.AssetCheckResult(
+                check_name="variants_servable",
+                passed=not refused,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata=dict(refused),
+            ),
+        ],
+    )
+
+
+def _variant_table(variants: Mapping[str, Mapping[str, Any]]) -> str:
+    return markdown_table(
+        [
+            {
+                "variant": name,
+                **{f"{head} F1": f"{row['f1'][head]:.3f}" for head in HEADS},
+                "MB": f"{row['bytes'] / 1e6:.1f}",
+                "ms a message": f"{row['latency_ms']:.2f}",
+                "independent of batch": "yes" if row["batch_independent"] else "no",
+                "servable": "yes" if row["served"] else row["why"],
+            }
+            for name, row in variants.items()
+        ]
+    )

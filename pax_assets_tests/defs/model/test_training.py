@@ -1,0 +1,119 @@
+"""Training and export as real runs, on a toy model: seconds instead of minutes."""
+
+import json
+from pathlib import Path
+
+from pax_assets.defs.model import training
+from pax_assets.defs.model.export import onnx_model
+from pax_assets.defs.model.gate import HEADS
+from pax_assets.defs.model.registry import MODEL_NAME
+from pax_assets.defs.model.training import message_model
+from pax_assets.defs.resources import LakeResource
+from pax_assets.lake.artifacts import ArtifactStore
+
+
+def test_a_training_is_logged_registered_and_published(
+    toy_lake, tracking, materialize, monkeypatch
+) -> None:
+    monkeypatch.setattr(training, "QUALITY_FLOOR", dict.fromkeys(HEADS, 0.0))
+    result = materialize(message_model)
+    assert result.success
+    (event,) = result.asset_materializations_for_node("message_model")
+    model = ArtifactStore(toy_lake).current("message_model")
+    assert event.tags["dagster/data_version"] == model.version
+    assert {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "labels.json",
+        "lineage.json",
+    } <= {file.name for file in model.path.iterdir()}
+    lineage = json.loads((model.path / "lineage.json").read_text())
+    assert lineage["dagster_run_id"] == result.run_id
+    assert lineage["data_versions"]["annotations.delta_version"] == "3"
+    assert event.metadata["loss_curve"].value.startswith("![")
+    client = tracking.client()
+    run = client.get_run(lineage["mlflow_run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["epochs"] == "2"
+    assert len(client.get_metric_history(run.info.run_id, "dev_entity_f1")) >= 2
+    dev = json.loads((model.path / "metrics.json").read_text())["dev"]
+    assert run.data.metrics["dev_entity_f1"] == round(dev["entity"]["f1"], 4)
+    challenger = client.get_model_version_by_alias(MODEL_NAME, "challenger")
+    assert challenger.tags["data_version"] == model.version
+    assert challenger.tags["dagster_run_id"] == result.run_id
+    assert challenger.tags["data_version.annotations.delta_version"] == "3"
+    assert challenger.tags["git_commit"]
+    assert challenger.tags["licences"] == "not stated"
+
+
+def test_a_model_under_its_floor_blocks_and_the_run_says_so(
+    toy_lake, tracking, materialize, monkeypatch
+) -> None:
+    monkeypatch.setattr(training, "QUALITY_FLOOR", dict.fromkeys(HEADS, 1.01))
+    result = materialize(message_model, onnx_model)
+    assert not result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("quality_floor", False)
+    assert not result.asset_materializations_for_node("onnx_model")
+
+
+def test_a_training_that_dies_ends_its_mlflow_run_as_failed(
+    toy_lake, tracking, materialize, monkeypatch
+) -> None:
+    monkeypatch.setenv("PAX_ENCODER", "/nowhere/encoder")
+    result = materialize(message_model)
+    assert not result.success
+    experiment = tracking.client().get_experiment_by_name("pax")
+    (newest, *_) = tracking.client().search_runs([experiment.experiment_id], max_results=1)
+    assert newest.info.status == "FAILED"
+    assert "/nowhere/encoder" in str(result.all_events[-3:]) or any(
+        "/nowhere/encoder" in str(e.event_specific_data) for e in result.all_events
+    )
+
+
+def test_a_retry_finds_the_checkpoint_of_the_training_that_was_killed(
+    toy_lake, materialize, monkeypatch, tmp_path
+) -> None:
+    given: list[Path] = []
+
+    def killed(context, dataset, output, checkpoint, *others, **options):
+        given.append(checkpoint)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(training, "train_message_model", killed)
+    for _ in range(2):
+        assert not materialize(message_model).success
+    first, second = given
+    assert first == second
+    here = LakeResource(root=toy_lake, landing=toy_lake)
+    other = LakeResource(root=str(tmp_path), landing=toy_lake)
+    assert here.scratch("a") != other.scratch("a")
+
+
+def test_a_recipe_reaches_the_training_and_is_kept_with_the_model(
+    toy_lake, toy_encoder, tracking, materialize, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setattr(training, "QUALITY_FLOOR", dict.fromkeys(HEADS, 0.0))
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text("epochs = 1\nhidden_tokens = 0.2\nfreeze_embeddings = false\n")
+    monkeypatch.setenv("PAX_RECIPE", str(recipe))
+    result = materialize(message_model)
+    assert result.success
+    model = ArtifactStore(toy_lake).current("message_model").path
+    used = json.loads((model / "metrics.json").read_text())["recipe"]
+    assert (used["epochs"], used["hidden_tokens"], used["freeze_embeddings"]) == (1, 0.2, False)
+    run_id = json.loads((model / "lineage.json").read_text())["mlflow_run_id"]
+    run = tracking.client().get_run(run_id)
+    assert run.data.params["hidden_tokens"] == "0.2"
+    assert run.data.params["encoder"] == str(toy_encoder)
+    assert run.data.tags["recipe"] == "quick"
+
+
+def test_token_ids_of_another_encoder_are_not_trained_on(materialize, monkeypatch) -> None:
+    """They would be other words to it, and nothing else would notice."""
+    monkeypatch.setenv("PAX_ENCODER", "minilm")
+    result = materialize(message_model)
+    assert not result.success
+    errors = [str(e.event_specific_data) for e in result.all_events if e.is_step_failure]
+    assert "materialize tokenized_dataset again" in errors[0]
