@@ -2,33 +2,27 @@
 
 A wrong hyperparameter must be named before a training starts, by a process that never imports
 torch; and whoever found a good one in a sweep must be able to say "that one". So there is one
-shape for both: a name, an encoder, and a value for every field of `training`'s `Recipe`.
+shape for both: a name, an encoder, and a value for every field of `training.recipe.Recipe`.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pax_assets.settings import Settings
+from pax_assets.training.recipe import Recipe
 
-Value = int | float | bool | str
+Value = int | float | bool
 EXAMPLE = Path(__file__).parent / "sample" / "sweep.toml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_KINDS: Mapping[str, tuple[type, str]] = {
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
-    "bool": (bool, "true or false"),
-    "str": (str, "a text"),
-}
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 class RecipeError(ValueError):
@@ -154,23 +148,26 @@ def _configuration(
         raise RecipeError(f"{path}, {name}: encoder is {encoder!r}, expected a name or a folder")
     if "encoder" in given and (path.parent / encoder).is_dir():
         encoder = str((path.parent / encoder).resolve())
-    known = recipe_fields()
-    values = {field: default for field, (_, default) in known.items()}
-    values |= {"epochs": settings.epochs, "seed": settings.seed}
+    defaults = Recipe().to_dict()
+    values = {**defaults, "epochs": settings.epochs, "seed": settings.seed}
     for field, value in given.items():
         if field == "encoder":
             continue
-        if field not in known:
+        if field not in defaults:
             raise RecipeError(
                 f"{path}, {name}: unknown field {field!r}; a recipe has encoder, "
-                f"{', '.join(sorted(known))}"
+                f"{', '.join(sorted(defaults))}"
             )
-        values[field] = _checked(value, known[field][0], f"{path}, {name}: {field}")
+        values[field] = _checked(value, type(defaults[field]), f"{path}, {name}: {field}")
+    try:
+        Recipe(**values)  # pyright: ignore[reportArgumentType] - of the defaults' types
+    except ValueError as error:
+        raise RecipeError(f"{path}, {name}: {error}") from None
     return Configuration(name, encoder, values)
 
 
-def _checked(value: object, kind: str, where: str) -> Value:
-    wanted, words = _KINDS[kind]
+def _checked(value: object, wanted: type, where: str) -> Value:
+    words = _WORDS[wanted]
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
@@ -178,26 +175,3 @@ def _checked(value: object, kind: str, where: str) -> Value:
     if isinstance(value, float) and not abs(value) < float("inf"):
         raise RecipeError(f"{where} is {value!r}, expected {words} that is finite")
     return value  # pyright: ignore[reportReturnType] - the type was just compared
-
-
-@cache
-def recipe_fields() -> dict[str, tuple[str, Value]]:
-    """Return kind (`int`, `float`, `bool`, `str`) and default of each field of `Recipe`.
-
-    Read from the source of `training`: importing it would load torch into whoever asks.
-    """
-    for file in sorted((Path(__file__).parent / "training").glob("*.py")):
-        source = file.read_text(encoding="utf-8")
-        if "\nclass Recipe:" not in source:
-            continue
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.ClassDef) and node.name == "Recipe":
-                defaults = {
-                    field.target.id: ast.literal_eval(field.value)
-                    for field in node.body
-                    if isinstance(field, ast.AnnAssign)
-                    and isinstance(field.target, ast.Name)
-                    and field.value is not None
-                }
-                return {name: (type(value).__name__, value) for name, value in defaults.items()}
-    raise RecipeError("pax_assets/training has no class Recipe: this installation is broken")

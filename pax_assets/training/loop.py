@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,45 +23,7 @@ from pax_assets.training.device import Place
 from pax_assets.training.evaluation import autocast
 from pax_assets.training.losses import Batch, LossModule
 from pax_assets.training.model import HEADS, MessageModel
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The hyperparameters; `batch_tokens` counts the batch of all processes together.
-
-    `hidden_tokens` is the share of tokens that are hidden from the encoder in each step, as in its
-    pretraining, so that a name is also learnt from what stands around it. After `patience` epochs
-    without a better mean dev F1 training stops (0: never); the learning rate still falls as if it
-    went on. `accumulate` parts of a batch are computed one after another, for a device that does
-    not hold a whole one: they give the whole batch's step, and each is looked at once more before.
-    """
-
-    epochs: int = 8
-    patience: int = 0
-    batch_tokens: int = 1024
-    accumulate: int = 1
-    encoder_rate: float = 3e-4
-    head_rate: float = 1e-3
-    warm_up: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    freeze_embeddings: bool = True
-    encoder_dropout: float = 0.1
-    head_dropout: float = 0.1
-    hidden_tokens: float = 0.0
-    entity_weight: float = 1.0
-    trigger_weight: float = 1.0
-    relation_weight: float = 3.0
-    argument_weight: float = 2.0
-    seed: int = 13
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.accumulate < 1 or self.patience < 0:
-            raise ValueError("epochs and accumulate must be 1 or more, patience 0 or more")
-
-    def to_dict(self) -> dict[str, float | int | bool]:
-        """Return the hyperparameters by name."""
-        return asdict(self)
+from pax_assets.training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

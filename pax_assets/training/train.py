@@ -35,8 +35,9 @@ from pax_assets.training.device import Place, place
 from pax_assets.training.encoder import resolve
 from pax_assets.training.evaluation import score, scored_in_detail, torch_forward, torch_pipeline
 from pax_assets.training.keeper import Keeper, Pace, restore_random_state, shared_number
-from pax_assets.training.loop import EpochLoss, Recipe, Trainer
+from pax_assets.training.loop import EpochLoss, Trainer
 from pax_assets.training.model import HeadsConfig, flops_per_token
+from pax_assets.training.recipe import Recipe
 from pax_assets.training.record import Record
 from pax_assets.training.reporting import Reporter, reporter
 
@@ -95,8 +96,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
-    options = parser().parse_args(arguments)
-    recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    described = parser()
+    options = described.parse_args(arguments)
+    try:
+        recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
+    except ValueError as error:
+        described.error(str(error))
     where = place(options.precision, compilation=options.compile)
     if where.world > 1:
         # The others wait while rank 0 evaluates; NCCL would give up after 10 minutes.

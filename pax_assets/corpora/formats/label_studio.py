@@ -1,10 +1,6 @@
 """Label Studio's JSON export as documents; `corpora.label_studio_tasks` is the way out.
 
-The format's trap is its offsets. Label Studio counts code points, as PAX does, but versions up to
-about 2021 counted UTF-16 units: their exports are right up to a text's first emoji and wrong behind
-it. Nothing in a file says which it is, but each span repeats its text, so `read` takes the count by
-which the texts agree. The repeated text is what the browser showed (blanks run together, line ends
-as `\\n`), so spacing does not count in the comparison.
+Where a span lies is a question of its own: `label_studio_offsets`.
 
 What an export can hold, and how it is read:
 
@@ -22,13 +18,14 @@ What an export can hold, and how it is read:
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from pax_assets.corpora.errors import CorpusError
+from pax_assets.corpora.formats.label_studio_offsets import Region, settle_offsets
 from pax_assets.corpora.label_studio_tasks import MESSAGE_ID, TRIGGERS
 from pax_assets.nlp.documents import (
     LAYERS,
@@ -127,19 +124,6 @@ class _Options:
 
 
 @dataclass(slots=True)
-class _Region:
-    """A labelled span. `start` and `end` are as given until the offsets are settled."""
-
-    id: str
-    where: str
-    start: int
-    end: int
-    surface: str | None
-    entities: list[str] = field(default_factory=list)
-    triggers: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Annotated:
     """An annotation of a task, parsed. `tag` is the `to_name` of its spans, or empty."""
 
@@ -150,7 +134,7 @@ class _Annotated:
     data: Mapping[str, object]
     tag: str = ""
     text: str = ""
-    regions: dict[str, _Region] = field(default_factory=dict)
+    regions: dict[str, Region] = field(default_factory=dict)
     # (trigger, entity, role) and (head, tail, type), by region
     arguments: list[tuple[str, str, str]] = field(default_factory=list)
     linked: list[tuple[str, str, str]] = field(default_factory=list)
@@ -205,7 +189,7 @@ def _annotated(options: _Options, tasks: Sequence[object]) -> list[list[_Annotat
     common = tags.pop() if len(tags) == 1 else ""
     for one in every:
         one.text = _text(options, one, one.tag or common)
-    _settle_offsets(options, every)
+    settle_offsets([(one.text, one.regions.values()) for one in every], options.offsets)
     return found
 
 
@@ -349,7 +333,7 @@ def _add_region(options: _Options, one: _Annotated, result: Mapping[str, object]
             "has one text"
         )
     one.tag = tag
-    region = one.regions.setdefault(identity, _Region(identity, where, start, end, surface))
+    region = one.regions.setdefault(identity, Region(identity, where, start, end, surface))
     if (region.start, region.end) != (start, end):
         raise CorpusError(f"{where}: the id names another span, too")
     for label in labels:
@@ -423,88 +407,6 @@ def _text(options: _Options, one: _Annotated, tag: str) -> str:
             "as text_field"
         )
     return next(iter(texts.values()))
-
-
-def _settle_offsets(options: _Options, every: Sequence[_Annotated]) -> None:
-    """Give each region offsets in code points, by the count that its text agrees with.
-
-    Where a span fits by both counts, in two places ("ha" in "😀 ha ha"), others tell: those of
-    the file where they are of one mind, else those of the annotation.
-    """
-    readings = []
-    for one in every:
-        positions = _utf16_positions(one.text)
-        readings.append(
-            [(r, _readings(options, one.text, positions, r)) for r in one.regions.values()]
-        )
-    of_file = _evidence(reading for of_one in readings for _, reading in of_one)
-    for of_one in readings:
-        evidence = of_file
-        if len(of_file) > 1:
-            evidence = _evidence(reading for _, reading in of_one)
-        elif not of_file:
-            evidence = {"code points"}
-        for region, reading in of_one:
-            if len(set(reading.values())) == 1:
-                region.start, region.end = next(iter(reading.values()))
-            elif len(evidence) == 1:
-                region.start, region.end = reading[next(iter(evidence))]
-            else:
-                raise CorpusError(
-                    f"{region.where}: fits as code points and as UTF-16 units, in two places, and "
-                    "the file has both; name the right count as `offsets`"
-                )
-
-
-def _evidence(readings: Iterable[Mapping[str, tuple[int, int]]]) -> set[str]:
-    return {next(iter(reading)) for reading in readings if len(reading) == 1}
-
-
-def _readings(
-    options: _Options, text: str, positions: Mapping[int, int], region: _Region
-) -> dict[str, tuple[int, int]]:
-    """Return the offsets in code points by each count that fits the region's text."""
-    start, end, surface = region.start, region.end, region.surface
-    found: dict[str, tuple[int, int]] = {
-        "code points": (start, end),
-        "utf-16": (positions.get(start, -1), positions.get(end, -1)) if positions else (start, end),
-    }
-    fits = {
-        unit: (first, last)
-        for unit, (first, last) in found.items()
-        if 0 <= first < last <= len(text)
-        and (not surface or _squeezed(text[first:last]) == _squeezed(surface))
-    }
-    if options.offsets != "auto":
-        fits = {unit: place for unit, place in fits.items() if unit == options.offsets}
-    if fits:
-        return fits
-    hint = "; is the text behind an address?" if "://" in text[:10] else ""
-    if not 0 <= start < end <= max(positions, default=len(text)):
-        raise CorpusError(
-            f"{region.where}: [{start}, {end}) does not lie in a text of {len(text)} "
-            f"characters{hint}"
-        )
-    raise CorpusError(
-        f"{region.where}: [{start}, {end}) is {text[start:end]!r} where the result has the text "
-        f"{surface!r}; label the span again, or remove its text to trust the offsets{hint}"
-    )
-
-
-def _utf16_positions(text: str) -> dict[int, int]:
-    """Return the offsets in code points by those in UTF-16 units; empty where they are equal."""
-    if text.isascii():
-        return {}
-    positions, at = {}, 0
-    for index, character in enumerate(text):
-        positions[at] = index
-        at += 2 if character > "\uffff" else 1
-    positions[at] = len(text)
-    return positions if at > len(text) else {}
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.replace("\\n", " ").split())
 
 
 def _document(one: _Annotated, layers: tuple[Layer, ...]) -> Document:
