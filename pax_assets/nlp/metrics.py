@@ -110,6 +110,11 @@ def head_f1(result: dict[str, Any]) -> dict[str, float]:
     return {name: result[name]["f1"] for name in ("entity", "event", "argument", "relation")}
 
 
+def judged_f1(result: dict[str, Any]) -> dict[str, float]:
+    """Return the F1 of the heads for which there was something to find."""
+    return {head: f1 for head, f1 in head_f1(result).items() if result[head]["support"]}
+
+
 def _count(tallies: dict[str, Tally], document: Document, analysis: Analysis) -> None:
     gold_at = {e.id: (e.start, e.end, e.type) for e in document.entities}
     found_at = {e.id: (e.start, e.end, e.type) for e in analysis.entities}

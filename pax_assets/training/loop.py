@@ -8,6 +8,7 @@ two steps a run can be taken down and set up again (`Trainer.state`, `Trainer.re
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,10 @@ class EpochLoss:
     heads: dict[str, float]
     seconds: float
     tokens: int
+
+
+class DivergedError(RuntimeError):
+    """The loss is no number any more; the message names the step, the heads and what to change."""
 
 
 class Trainer:
@@ -105,7 +110,10 @@ class Trainer:
         return sum(map(len, self._plan[: self.epoch])) + self._position.batches
 
     def run_epoch(self, after_step: Callable[[], None] = lambda: None) -> EpochLoss:
-        """Train until the end of the epoch; the model is the caller's after each step."""
+        """Train until the end of the epoch; the model is the caller's after each step.
+
+        Raises `DivergedError`.
+        """
         self._losses.train()
         begun = self._position
         started = time.monotonic()
@@ -119,6 +127,7 @@ class Trainer:
                 begun.seconds + time.monotonic() - started,
             )
             after_step()
+        self._check_finite()
         heads = _means(self._totals)
         seconds = begun.seconds + time.monotonic() - started
         loss = EpochLoss(sum(heads.values()), heads, seconds, self._position.tokens)
@@ -188,7 +197,11 @@ class Trainer:
         return _total(torch.stack(found).sum(0), place)
 
     def state(self, history: list[dict[str, Any]]) -> State:
-        """Return all that the next step depends on, but for random numbers."""
+        """Return all that the next step depends on, but for random numbers.
+
+        Raises `DivergedError`: a state that nothing can come of must not replace a good one.
+        """
+        self._check_finite()
         tensors = checkpoint.learner(self.model, self._optimizer)
         return State(self._position, history, {**tensors, "totals": self._totals.cpu().clone()})
 
@@ -203,6 +216,25 @@ class Trainer:
         checkpoint.restore_learner(self.model, self._optimizer, state.tensors)
         self._totals.copy_(state.tensors["totals"])
         self._position = at
+
+    def _check_finite(self) -> None:
+        """Look at the epoch's losses, of which one that is no number makes the sum none.
+
+        Not after each step: a GPU would have to wait for every one of them.
+        """
+        lost = [
+            head
+            for head, total in zip(HEADS, self._totals[0].tolist(), strict=True)
+            if not math.isfinite(total)
+        ]
+        if lost:
+            recipe = self._recipe
+            raise DivergedError(
+                f"training diverged in epoch {self.epoch + 1}, by step {self.step}: the loss of "
+                f"{', '.join(lost)} is no finite number. Lower encoder_rate "
+                f"({recipe.encoder_rate:g}) or head_rate ({recipe.head_rate:g}), or raise "
+                f"warm_up ({recipe.warm_up:g})"
+            )
 
     def _hidden(self, batch: Batch) -> Batch:
         """Hide some tokens of the batch."""

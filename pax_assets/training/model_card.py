@@ -61,7 +61,8 @@ def model_card(
         ),
         "## Limits",
         f"Texts are read in windows of {scheme.max_length} tokens that overlap by {scheme.stride}: "
-        "a relation or an argument between words farther apart is not found. Scores are no "
+        "a relation or an argument between words farther apart is not found, nor one between "
+        "types of entities and events that it never joined in train. Scores are no "
         "probabilities; how often they are right stands in `metrics.json`.",
         "## Where it comes from",
         _table(["", ""], [(k, _shown(v)) for k, v in lineage.items() if k != "f1"]),

@@ -212,7 +212,7 @@ def train(
         "processes": where.world,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "f1": {split: metrics.head_f1(result[split]) for split in ("dev", "test")},
+        "f1": {split: metrics.judged_f1(result[split]) for split in ("dev", "test")},
     }
     artifact.save(output, model, scheme, dataset, result, provenance)
     keeper.remove()
@@ -278,7 +278,7 @@ class _Judge:
         dev_loss = self._trainer.loss(self._windows)
         result = score(self._training, self._gold["dev"])
         f1 = metrics.head_f1(result)
-        judged = [f1[head] for head in f1 if result[head]["support"]]
+        judged = list(metrics.judged_f1(result).values())
         return {
             "train_loss": loss.total,
             "train_losses": loss.heads,

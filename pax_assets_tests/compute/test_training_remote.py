@@ -194,7 +194,7 @@ def test_a_training_that_fails_says_what_it_printed_last(
             arguments=("--epochs=0",),
         )
     assert "node 0: training ended with exit code 1" in str(error.value)
-    assert "epochs and accumulate must be 1 or more" in str(error.value)
+    assert "epochs is 0, expected 1 or more" in str(error.value)
     assert "https://cluster.example/" in str(error.value)
 
 

@@ -14,7 +14,7 @@ from pax_assets.training import artifact
 from pax_assets.training.checkpoint import CheckpointError, Position, State
 from pax_assets.training.data import load_windows
 from pax_assets.training.device import Place
-from pax_assets.training.loop import Trainer
+from pax_assets.training.loop import DivergedError, Trainer
 from pax_assets.training.model import HeadsConfig
 from pax_assets.training.recipe import Recipe
 
@@ -111,3 +111,15 @@ def test_a_place_outside_the_plan_is_refused(toy_encoder: Path, toy_dataset: Pat
         runs.restore(State(Position(1), [], {"totals": torch.zeros(2, 4)}))
     runs.restore(State(Position(3), [], tensors))
     assert runs.epoch == 3
+
+
+def test_a_training_that_diverges_stops_and_says_what_to_lower(
+    toy_encoder: Path, toy_dataset: Path
+):
+    runs = trainer(toy_encoder, toy_dataset, encoder_rate=1e30)
+    with pytest.raises(
+        DivergedError, match=r"epoch 1, by step \d+: .*Lower encoder_rate \(1e\+30\)"
+    ):
+        runs.run_epoch()
+    with pytest.raises(DivergedError):  # nor does a checkpoint take the place of a good one
+        runs.state([])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,3 +70,33 @@ def test_a_text_of_100_000_characters_is_read_to_its_end(odd_model: Path):
     assert all(text[e.start : e.end] == e.text for e in analysis.entities)
     covered = {p for e in analysis.entities for p in range(e.start, e.end)}
     assert all(p in covered for p, sign in enumerate(text) if not sign.isspace())
+
+
+def test_a_corpus_of_entities_alone_makes_a_model_that_is_judged_by_them_alone(
+    toy_encoder: Path, tmp_path: Path
+):
+    corpus = [
+        replace(d, layers=("entities",), events=(), relations=())
+        for d in toy_corpus(60)
+        if "entities" in d.layers
+    ]
+    tokenize(corpus, toy_encoder, tmp_path / "dataset")
+    train.main(
+        [
+            f"--dataset={tmp_path / 'dataset'}",
+            f"--output={tmp_path / 'model'}",
+            f"--encoder={toy_encoder}",
+            "--epochs=1",
+        ]
+    )
+    lineage = json.loads((tmp_path / "model" / "lineage.json").read_text())
+    assert {split: list(f1) for split, f1 in lineage["f1"].items()} == {
+        "dev": ["entity"],
+        "test": ["entity"],
+    }
+    command = [sys.executable, "-m", "pax_assets.training.export"]
+    command += [f"--model={tmp_path / 'model'}", f"--dataset={tmp_path / 'dataset'}"]
+    subprocess.run([*command, f"--output={tmp_path / 'onnx'}"], check=True, capture_output=True)
+    report = json.loads((tmp_path / "onnx" / "report.json").read_text())
+    assert report["parity"]["passed"]
+    assert report["recommended"] is not None

@@ -44,7 +44,7 @@ BY_HAND = {"pax/by_hand": "true"}
 UNREADABLE = "unreadable"
 _FILE = "result.json"
 _REASON = 300
-_SAID = re.compile(r"[\w.]*(Error|Exception|Interrupt): \S")
+_SAID = re.compile(r"(?:\w+\.)*(\w*(?:Error|Exception|Interrupt): \S.*)")
 
 
 def result_of(lake: LakeResource, configuration: Configuration) -> dict[str, Any] | None:
@@ -263,8 +263,8 @@ def _reason(error: Exception) -> str:
     which only says that a child failed.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if _SAID.match(line)] or lines or [type(error).__name__]
-    return said[0][:_REASON]
+    said = [found[1] for line in lines if (found := _SAID.match(line))]
+    return (said or lines or [type(error).__name__])[0][:_REASON]
 
 
 def _compared(lake: LakeResource) -> dg.MaterializeResult:

@@ -83,4 +83,5 @@ def test_a_withdrawn_model_is_refused_until_it_is_named() -> None:
 def test_a_model_under_its_floor_is_no_candidate() -> None:
     good = dict.fromkeys(QUALITY_FLOOR, 0.9)
     assert under_the_floor(good) == []
+    assert under_the_floor({"entity": good["entity"]}) == []  # nothing else was annotated
     assert "relation" in under_the_floor(good | {"relation": 0.1})[0]

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pax_assets.defs.model import training
+from pax_assets.defs.model import gate, training
 from pax_assets.defs.model.export import onnx_model
 from pax_assets.defs.model.gate import HEADS
 from pax_assets.defs.model.registry import MODEL_NAME
@@ -15,7 +15,7 @@ from pax_assets.lake.artifacts import ArtifactStore
 def test_a_training_is_logged_registered_and_published(
     toy_lake, tracking, materialize, monkeypatch
 ) -> None:
-    monkeypatch.setattr(training, "QUALITY_FLOOR", dict.fromkeys(HEADS, 0.0))
+    monkeypatch.setattr(gate, "QUALITY_FLOOR", dict.fromkeys(HEADS, 0.0))
     result = materialize(message_model)
     assert result.success
     (event,) = result.asset_materializations_for_node("message_model")
@@ -50,7 +50,7 @@ def test_a_training_is_logged_registered_and_published(
 def test_a_model_under_its_floor_blocks_and_the_run_says_so(
     toy_lake, tracking, materialize, monkeypatch
 ) -> None:
-    monkeypatch.setattr(training, "QUALITY_FLOOR", dict.fromkeys(HEADS, 1.01))
+    monkeypatch.setattr(gate, "QUALITY_FLOOR", dict.fromkeys(HEADS, 1.01))
     result = materialize(message_model, onnx_model)
     assert not result.success
     (check,) = result.get_asset_check_evaluations()
@@ -94,7 +94,7 @@ def test_a_retry_finds_the_checkpoint_of_the_training_that_was_killed(
 def test_a_recipe_reaches_the_training_and_is_kept_with_the_model(
     toy_lake, toy_encoder, tracking, materialize, monkeypatch, tmp_path
 ) -> None:
-    monkeypatch.setattr(training, "QUALITY_FLOOR", dict.fromkeys(HEADS, 0.0))
+    monkeypatch.setattr(gate, "QUALITY_FLOOR", dict.fromkeys(HEADS, 0.0))
     recipe = tmp_path / "quick.toml"
     recipe.write_text("epochs = 1\nhidden_tokens = 0.2\nfreeze_embeddings = false\n")
     monkeypatch.setenv("PAX_RECIPE", str(recipe))
