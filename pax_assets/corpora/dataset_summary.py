@@ -17,6 +17,7 @@ from pax_assets.nlp.documents import Document
 # word; pairs with a lost end; second types of a pair; pairs whose ends share no window, which the
 # model never sees.
 LOSSES = ("misaligned", "overlapping", "empty", "unlinked", "repeated", "beyond_windows")
+_SINGULAR = {"entities": "entity", "events": "event", "relations": "relation", "roles": "role"}
 # Documents that are named for each kind of loss, and for labels without an example.
 _NAMED = 20
 
@@ -88,13 +89,25 @@ def _labels(document: Document) -> Iterator[str]:
 
 
 def sources(documents: Sequence[Document], licences: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return each source's name, licence, and number of documents by split."""
+    """Return each source's name, licence, number of documents by split, and `silent_on`.
+
+    These are the labels ("entity date") of which some document of the source says nothing.
+    """
     numbers = Counter((document.source, document.split) for document in documents)
     return [
         {
             "name": name or "unnamed",
             "licence": licences.get(name) or "not stated",
             **{split: numbers[name, split] for split in SPLITS},
+            "silent_on": sorted(
+                {
+                    f"{_SINGULAR[kind]} {label}"
+                    for document in documents
+                    if document.source == name
+                    for kind, labels in document.unannotated.to_dict().items()
+                    for label in labels
+                }
+            ),
         }
         for name in sorted({document.source for document in documents})
     ]

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from pax_assets.corpora import dataset_summary
 from pax_assets.corpora.alignment import IGNORED, Aligned, align
+from pax_assets.corpora.coverage import SILENT, silent, with_unannotated
 from pax_assets.corpora.dataset_summary import Losses
 from pax_assets.corpora.formats import jsonl
 from pax_assets.corpora.splits import SPLITS, assign_splits, group_of
@@ -53,6 +54,7 @@ SCHEMA = pa.schema(
         ("has_entities", pa.bool_()),
         ("has_events", pa.bool_()),
         ("has_relations", pa.bool_()),
+        *((name, INTS) for name in SILENT),
     ]
 )
 
@@ -74,13 +76,14 @@ def tokenize(
 ) -> dict[str, Any]:
     """Write the tokenized dataset into `output` (created) and return `dataset.json`.
 
+    A source says nothing of types that none of its documents has (`corpora.coverage`).
     `encoder` is a folder with `tokenizer.json`, `licences` says by name under which the sources
     stand. The files are `{train,dev,test}.parquet` (one
     row a window, see `SCHEMA`), `{train,dev,test}_gold.jsonl`, `labels.json`,
     `tokenizer.json` and `dataset.json`. Raises `SplitError`, `TokenizerError`, or
     `EmptyCorpusError` where train, dev or test has no document.
     """
-    assigned = assign_splits(documents, seed)
+    assigned = with_unannotated(assign_splits(documents, seed))
     for split in SPLITS:
         if not any(document.split == split for document in assigned):
             raise EmptyCorpusError(
@@ -123,9 +126,10 @@ def _rows(
     texts = [document.text for document in documents]
     for document, tokens in zip(documents, tokenizer.encode(texts), strict=True):
         aligned = align(document, tokens, scheme)
+        unsaid = silent(document.unannotated, scheme)
         windows = split_windows(len(tokens), body, scheme.stride)
         for window in windows:
-            yield _row(document, tokens, aligned, window, tokenizer)
+            yield _row(document, tokens, aligned, unsaid, window, tokenizer)
         beyond = sum(
             not any(_within(window, pair) for window in windows)
             for pair in (*aligned.relations, *aligned.arguments)
@@ -138,7 +142,12 @@ def _within(window: Window, pair: tuple[int, int, int]) -> bool:
 
 
 def _row(
-    document: Document, tokens: Tokens, aligned: Aligned, window: Window, tokenizer: TextTokenizer
+    document: Document,
+    tokens: Tokens,
+    aligned: Aligned,
+    unsaid: list[list[int]],
+    window: Window,
+    tokenizer: TextTokenizer,
 ) -> dict[str, Any]:
     prefix, suffix = tokenizer.prefix, tokenizer.suffix
     piece = slice(window.start, window.end)
@@ -169,4 +178,5 @@ def _row(
         "has_entities": "entities" in document.layers,
         "has_events": "events" in document.layers,
         "has_relations": "relations" in document.layers,
+        **dict(zip(SILENT, unsaid, strict=True)),
     }

@@ -30,7 +30,7 @@ def breakdown(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[s
     [...], "errors_in_all": n}`: parts as `_part` makes them, calibration as `calibration` does,
     errors `{"doc_id", "kind", "start", "end", "gold", "found"}` of entities and triggers.
     """
-    pairs = list(zip(gold, predicted, strict=True))
+    pairs = [(d, metrics.judgeable(d, a)) for d, a in zip(gold, predicted, strict=True)]
     errors = list(_errors(pairs))
     return {
         "channels": _parts(pairs, lambda document: document.channel or "other"),

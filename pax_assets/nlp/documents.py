@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 Layer = Literal["entities", "events", "relations"]
 LAYERS: tuple[Layer, ...] = ("entities", "events", "relations")
+# Of what there are types: those of the layers, and the roles of arguments.
+KINDS = (*LAYERS, "roles")
 Split = Literal["train", "dev", "test"]
 
 
@@ -61,8 +63,38 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Types:
+    """Names of types, by kind; false where there are none."""
+
+    entities: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.entities or self.events or self.relations or self.roles)
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Return the kinds that have types."""
+        return {kind: list(getattr(self, kind)) for kind in KINDS if getattr(self, kind)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Types:
+        """Build from lists of names by kind; `ValueError` names what is off."""
+        for kind, names in data.items():
+            if kind not in KINDS:
+                raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"{kind} is a list of types, and not {names!r}")
+        return cls(**{kind: tuple(sorted(set(names))) for kind, names in data.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A labelled text. `layers` names what was annotated: a layer that is absent says nothing.
+
+    `unannotated` are types of the layers that are there which nobody looked for: that none is
+    marked says nothing, and what a model finds of them is neither right nor wrong.
 
     A document without the layer `entities` may still have the entities that its relations and
     arguments join: they are known to be entities, and nothing is said of all others.
@@ -83,6 +115,17 @@ class Document:
     message_id: str | None = None
     channel: str | None = None
     source: str = ""
+    unannotated: Types = field(default_factory=Types)
+
+    def types(self) -> Types:
+        """Return the types that occur; those of mere ends of relations and arguments do not."""
+        entities = self.entities if "entities" in self.layers else ()
+        return Types(
+            tuple(sorted({e.type for e in entities})),
+            tuple(sorted({e.type for e in self.events})),
+            tuple(sorted({r.type for r in self.relations})),
+            tuple(sorted({a.role for e in self.events for a in e.arguments})),
+        )
 
     def validate(self) -> Document:
         """Return self if offsets, ids and layers agree; raise `DocumentError` otherwise."""
@@ -116,6 +159,13 @@ class Document:
             if getattr(self, layer) and layer not in self.layers:
                 raise DocumentError(
                     f"document {self.doc_id}: has {layer} but does not list the layer"
+                )
+        marked = self.types() if self.unannotated else Types()
+        for kind in KINDS:
+            if both := set(getattr(marked, kind)) & set(getattr(self.unannotated, kind)):
+                raise DocumentError(
+                    f"document {self.doc_id}: has {kind} of the type {min(both)!r}, which it says "
+                    "was not annotated"
                 )
         if "entities" not in self.layers:
             ends = {a.entity for event in self.events for a in event.arguments}
@@ -151,6 +201,8 @@ class Document:
         for name in ("group", "split", "message_id", "channel", "source"):
             if getattr(self, name):
                 out[name] = getattr(self, name)
+        if self.unannotated:
+            out["unannotated"] = self.unannotated.to_dict()
         return out
 
     @classmethod
@@ -187,8 +239,9 @@ class Document:
                 message_id=data.get("message_id"),
                 channel=data.get("channel"),
                 source=data.get("source", ""),
+                unannotated=Types.from_dict(data.get("unannotated", {})),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, DocumentError):
                 raise
             raise DocumentError(f"document {name}: missing or ill-typed field: {error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,11 +79,13 @@ def evaluate(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[st
     (identification: offsets alone); an
     argument by event type, the entity's offsets and role; a relation by type and both ends with
     offsets and types (boundaries: without the ends' types). In a document without the layer
-    `entities` only pairs of the ends that it names are judged, and by their boundaries.
+    `entities` only pairs of the ends that it names are judged, and by their boundaries. What was
+    found of types that a document says nothing of is left out (`judgeable`).
     `ValueError` where the two lengths differ.
     """
     if len(gold) != len(predicted):
         raise ValueError(f"{len(gold)} gold documents, {len(predicted)} analyses")
+    predicted = [judgeable(d, a) for d, a in zip(gold, predicted, strict=True)]
     tallies = {
         name: Tally()
         for name in (
@@ -113,6 +115,34 @@ def head_f1(result: dict[str, Any]) -> dict[str, float]:
 def judged_f1(result: dict[str, Any]) -> dict[str, float]:
     """Return the F1 of the heads for which there was something to find."""
     return {head: f1 for head, f1 in head_f1(result).items() if result[head]["support"]}
+
+
+def judgeable(document: Document, analysis: Analysis) -> Analysis:
+    """Return the analysis without what the document says nothing of (`unannotated`)."""
+    silent = document.unannotated
+    if not silent:
+        return analysis
+    entities = tuple(e for e in analysis.entities if e.type not in silent.entities)
+    known = {entity.id for entity in entities}
+    return replace(
+        analysis,
+        entities=entities,
+        events=tuple(
+            replace(
+                event,
+                arguments=tuple(
+                    a for a in event.arguments if a.entity in known and a.role not in silent.roles
+                ),
+            )
+            for event in analysis.events
+            if event.type not in silent.events
+        ),
+        relations=tuple(
+            r
+            for r in analysis.relations
+            if {r.head, r.tail} <= known and r.type not in silent.relations
+        ),
+    )
 
 
 def _count(tallies: dict[str, Tally], document: Document, analysis: Analysis) -> None:

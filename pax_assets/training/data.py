@@ -8,7 +8,7 @@ whatever their length. The order is a function of seed and epoch alone, on every
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from pax_assets.corpora.alignment import IGNORED
+from pax_assets.corpora.coverage import SILENT
 from pax_assets.training.losses import Batch
 
 # How much windows' lengths are blurred before sorting, so that batches differ between epochs.
@@ -34,7 +35,8 @@ class DatasetError(ValueError):
 class LabelledWindow:
     """One row of the dataset, as arrays (L,) and pair arrays (N, 3).
 
-    `word_shapes` are above 0 on the first pieces of words (`nlp.shapes`).
+    `word_shapes` are above 0 on the first pieces of words (`nlp.shapes`). `silent` are the labels
+    of each head, (N,), of which the row says nothing.
     """
 
     input_ids: np.ndarray
@@ -46,6 +48,7 @@ class LabelledWindow:
     has_entities: bool
     has_events: bool
     has_relations: bool
+    silent: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -56,13 +59,19 @@ def load_windows(path: Path) -> list[LabelledWindow]:
     if not path.is_file():
         raise DatasetError(f"{path} does not exist: materialize tokenized_dataset first")
     table = pq.read_table(path).combine_chunks()
+    if lacking := {*_TOKENS, *SILENT} - set(table.column_names):
+        raise DatasetError(
+            f"{path} has no column {min(lacking)}, so another version of PAX wrote it: "
+            "materialize tokenized_dataset again"
+        )
     if not table.num_rows:
         return []
     columns = [_lists(table[name]) for name in _TOKENS]
     columns += [_pairs(table["relations"], ("head", "tail", "type"))]
     columns += [_pairs(table["arguments"], ("trigger", "entity", "role"))]
     flags = [table[name].to_pylist() for name in ("has_entities", "has_events", "has_relations")]
-    return [LabelledWindow(*row) for row in zip(*columns, *flags, strict=True)]
+    silent = zip(*(_lists(table[name]) for name in SILENT), strict=True)
+    return [LabelledWindow(*row) for row in zip(*columns, *flags, silent, strict=True)]
 
 
 def _lists(column: pa.ChunkedArray) -> list[np.ndarray]:
@@ -127,12 +136,16 @@ def collate(windows: Sequence[LabelledWindow], pad: int) -> Batch:
         torch.tensor([window.has_entities for window in windows]),
         torch.tensor([window.has_events for window in windows]),
         torch.tensor([window.has_relations for window in windows]),
+        *(
+            _with_rows([labels[:, None] for labels in head])
+            for head in zip(*(window.silent for window in windows), strict=True)
+        ),
     )
 
 
-def _with_rows(pairs: list[np.ndarray]) -> torch.Tensor:
-    """Return (N, 4): the row of each pair before its three numbers."""
-    blocks = [np.insert(block, 0, row, axis=1) for row, block in enumerate(pairs)]
+def _with_rows(blocks: Sequence[np.ndarray]) -> torch.Tensor:
+    """Return (N, 1 + n): blocks (N, n) below one another, each with its number before."""
+    blocks = [np.insert(block, 0, row, axis=1) for row, block in enumerate(blocks)]
     return torch.from_numpy(np.concatenate(blocks).astype(np.int64))
 
 
@@ -150,15 +163,13 @@ def shard(
 
 
 def _unlabelled(batch: Batch) -> Batch:
-    return Batch(
-        batch.input_ids,
-        batch.attention_mask,
-        batch.word_shapes,
-        torch.full_like(batch.entity_labels, IGNORED),
-        torch.full_like(batch.trigger_labels, IGNORED),
-        batch.relations[:0],
-        batch.arguments[:0],
-        torch.zeros_like(batch.has_entities),
-        torch.zeros_like(batch.has_events),
-        torch.zeros_like(batch.has_relations),
+    return replace(
+        batch,
+        entity_labels=torch.full_like(batch.entity_labels, IGNORED),
+        trigger_labels=torch.full_like(batch.trigger_labels, IGNORED),
+        relations=batch.relations[:0],
+        arguments=batch.arguments[:0],
+        has_entities=torch.zeros_like(batch.has_entities),
+        has_events=torch.zeros_like(batch.has_events),
+        has_relations=torch.zeros_like(batch.has_relations),
     )

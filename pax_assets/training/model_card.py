@@ -6,7 +6,7 @@ the training knows; a person who wants to add something edits a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pax_assets.nlp.labels import LabelScheme
@@ -14,6 +14,8 @@ from pax_assets.nlp.labels import LabelScheme
 FILE = "MODEL_CARD.md"
 # Labels with fewer examples to learn from are named.
 _FEW = 10
+# Labels that are named for each source that says nothing of them.
+_NAMED = 8
 _HEADS = ("entity", "event", "argument", "relation")
 
 
@@ -52,6 +54,7 @@ def model_card(
             ],
         ),
         "Numbers of documents. A conversation lies in one part only.",
+        _silences(dataset.get("sources", ())),
         _few_examples(dataset.get("examples", {})),
         "## Scores",
         "Strict F1 (offsets and types right), in brackets the number of gold items.",
@@ -67,7 +70,23 @@ def model_card(
         "## Where it comes from",
         _table(["", ""], [(k, _shown(v)) for k, v in lineage.items() if k != "f1"]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _silences(sources: Sequence[Mapping[str, Any]]) -> str:
+    """Return which source was no judge of which labels; nothing where all were of all."""
+    said = []
+    for source in sources:
+        labels = source.get("silent_on", ())
+        if labels:
+            more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+            said.append(f"{source['name']} ({', '.join(labels[:_NAMED])}{more})")
+    if not said:
+        return ""
+    return (
+        "Labels that a source never has were neither learnt from it nor judged by it: "
+        f"{'; '.join(said)}."
+    )
 
 
 def _few_examples(examples: Mapping[str, Mapping[str, int]]) -> str:

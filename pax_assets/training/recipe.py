@@ -37,9 +37,9 @@ class Recipe:
     head_dropout: float = 0.1
     hidden_tokens: float = 0.0
     entity_weight: float = 1.0
-    trigger_weight: float = 1.0
+    trigger_weight: float = 4.0
     relation_weight: float = 3.0
-    argument_weight: float = 2.0
+    argument_weight: float = 1.0
     seed: int = 13
 
     def __post_init__(self) -> None:

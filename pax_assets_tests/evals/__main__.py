@@ -71,12 +71,7 @@ EVALUATIONS = {
     "casie": Evaluation(
         ("entity_f1", "trigger_f1", "trigger_identification_f1", "argument_f1"),
         {"trigger_f1": 65},
-        {
-            "epochs": "6",
-            "hidden-tokens": "0.1",
-            "trigger-weight": "4",
-            "argument-weight": "1",
-        },
+        {"epochs": "6", "hidden-tokens": "0.1"},
     ),
     "mailex": Evaluation(
         ("trigger_f1", "trigger_identification_f1"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
+from pax_assets.nlp.breakdown import breakdown
 from pax_assets.nlp.decoding import spans_of_path
 from pax_assets.nlp.documents import (
     Analysis,
@@ -21,9 +24,10 @@ from pax_assets.nlp.documents import (
     FoundEvent,
     FoundRelation,
     Relation,
+    Types,
 )
 from pax_assets.nlp.labels import bio
-from pax_assets.nlp.metrics import evaluate, head_f1
+from pax_assets.nlp.metrics import evaluate, head_f1, judged_f1
 
 TEXT = "Anna pays Ben on Friday for Acme"
 ALL = ("entities", "events", "relations")
@@ -32,12 +36,13 @@ ENTITIES = (
     Entity("b", 10, 13, "person"),
     Entity("c", 28, 32, "org"),
 )
+PAYER = Argument("a", "payer")
 GOLD = Document(
     "d",
     TEXT,
     ALL,
     ENTITIES,
-    (Event("v", "payment", 5, 9, (Argument("a", "payer"), Argument("b", "payee"))),),
+    (Event("v", "payment", 5, 9, (PAYER, Argument("b", "payee"))),),
     (Relation("a", "c", "works_for"),),
 )
 
@@ -243,3 +248,23 @@ def test_strict_entity_f1_equals_seqevals(pairs):
         predicted_labels.append([LABELS[i] for i in guessed])
     theirs = f1_score(gold_labels, predicted_labels, mode="strict", scheme=IOB2, zero_division=0)
     assert evaluate(gold, predicted)["entity"]["f1"] == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize(
+    ("silent", "gold"),
+    [
+        (Types(entities=("org",)), {"entities": ENTITIES[:2], "relations": ()}),
+        (Types(events=("payment",)), {"events": ()}),
+        (Types(relations=("works_for",)), {"relations": ()}),
+        (Types(roles=("payee",)), {"events": (replace(GOLD.events[0], arguments=(PAYER,)),)}),
+    ],
+)
+def test_what_a_document_says_nothing_of_is_neither_right_nor_wrong(silent, gold):
+    document = replace(GOLD, **gold, unannotated=silent).validate()
+    result = evaluate([document], [found()])
+    assert set(judged_f1(result).values()) == {1.0}
+    assert breakdown([document], [found()])["errors"] == []
+    kept = {name for types in result["types"].values() for name in types}
+    assert not kept & {name for names in silent.to_dict().values() for name in names}
+    strict = evaluate([replace(document, unannotated=Types())], [found()])
+    assert strict["types"] != result["types"]

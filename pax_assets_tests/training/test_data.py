@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch  # noqa: TID253 - the room under test is torch's
 
@@ -82,4 +83,11 @@ def test_padding_carries_no_label_and_pairs_know_their_row(toy_dataset: Path):
 
 def test_a_missing_part_of_the_dataset_is_named(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"train\.parquet does not exist"):
+        load_windows(tmp_path / "train.parquet")
+
+
+def test_a_dataset_of_another_version_is_refused_with_what_to_do(toy_dataset: Path, tmp_path: Path):
+    table = pq.read_table(toy_dataset / "train.parquet").drop_columns(["silent_roles"])
+    pq.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(DatasetError, match=r"no column silent_roles.*materialize tokenized_data"):
         load_windows(tmp_path / "train.parquet")

@@ -45,3 +45,21 @@ def test_labels_with_few_examples_are_named():
     examples = {"entity person": {"train": 10}, "relation owns": {"train": 1}}
     card = model_card(scheme, {"examples": examples}, {"dev": nothing, "test": nothing}, {"f1": {}})
     assert "hardly learnt, and measured by chance: relation owns (1)." in card
+
+
+def test_what_a_source_says_nothing_of_is_named():
+    nothing = {
+        head: {"f1": 0.0, "support": 0} for head in ("entity", "event", "argument", "relation")
+    }
+    scheme = LabelScheme(("O",), ("O",), ("none",), ("none",))
+    source = {"licence": "MIT", "train": 3, "dev": 1, "test": 1}
+    many = [f"relation r{number}" for number in range(12)]
+    sources = [
+        {"name": "tweets", **source, "silent_on": ["entity date"]},
+        {"name": "mails", **source, "silent_on": []},
+        {"name": "news", **source, "silent_on": many},
+    ]
+    card = model_card(scheme, {"sources": sources}, {"dev": nothing, "test": nothing}, {"f1": {}})
+    assert "judged by it: tweets (entity date); news (relation r0, " in card
+    assert "relation r7 and 4 more)." in card
+    assert "mails (" not in card

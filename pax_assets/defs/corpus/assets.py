@@ -198,6 +198,14 @@ def tokenized_dataset(lake: LakeResource) -> dg.MaterializeResult:
             # What labels lost on the way to tokens; all zero on a clean corpus.
             **{name: summary[name] for name in LOSSES},
             "lost_in": dg.MetadataValue.json(summary["lost_in"]),
+            "sources": dg.MetadataValue.md(
+                markdown_table(
+                    [
+                        {**source, "silent_on": ", ".join(source["silent_on"]) or "nothing"}
+                        for source in summary["sources"]
+                    ]
+                )
+            ),
             "examples": dg.MetadataValue.md(
                 markdown_table(
                     [{"label": name, **found} for name, found in summary["examples"].items()]
