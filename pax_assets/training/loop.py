@@ -84,8 +84,8 @@ class Trainer:
             )
             for epoch in range(recipe.epochs)
         ]
-        # Losses are means over what is judged. Among all words triggers are few, and among all pairs
-        # relations: at equal weight they would be learnt last. Chosen on dev of the sample and CASIE.
+        # Losses are means over what is judged. Triggers are few among words, and relations among
+        # pairs: at equal weight they come last. Chosen on the dev parts of the sample and CASIE.
         self._weights = torch.tensor(
             [
                 recipe.entity_weight,
