@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT = "pax_assets.training.node"
 # What transformers reads of an encoder's folder; hubs hold the same weights in other forms too.
-_ENCODER_FILES = ("*.json", "*.txt", "*.model", WEIGHTS)
+_ENCODER_FILES = ("*.json", "*.txt", "*.model", "*.md", WEIGHTS)
 
 
 class RemoteTraining:

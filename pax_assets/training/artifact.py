@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,17 @@ def build(
 ) -> MessageModel:
     """Return a model with the encoder's pretrained weights and fresh heads.
 
-    `attention` is an implementation of transformers; `load` always opens with "eager", since
-    exported graphs with SDPA were seen to specialise on a length.
+    Where `encoder` is a model artifact, training goes on from it: what it knows of words is taken
+    over, and so is each head whose labels are the same. `attention` is an implementation of
+    transformers; `load` always opens with "eager", since exported graphs with SDPA were seen to
+    specialise on a length.
 
-    Raises `EncoderError` where the encoder cannot take the dataset's windows.
+    Raises `EncoderError` where the encoder cannot take the dataset's windows, and
+    `ModelArtifactError` for an artifact of another version.
     """
     logging.disable_progress_bar()
-    try:
-        model = _pretrained(encoder, attention)
-    except ValueError:
-        # DeBERTa, for one, has no other attention than its own.
-        model = _pretrained(encoder, "eager")
+    former = _opened(encoder, attention) if is_artifact(encoder) else None
+    model = former[0].encoder if former else _pretrained(encoder, attention)
     config = model.config
     if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
         raise EncoderError(f"{encoder}: {config.model_type} is not an encoder with token states")
@@ -62,13 +63,48 @@ def build(
             f"{encoder} takes {positions} tokens, the dataset's windows have up to "
             f"{scheme.max_length}: tokenize with a smaller max_length"
         )
-    return MessageModel(_without_pooler(model), scheme, heads or HeadsConfig())
+    built = MessageModel(_without_pooler(model), scheme, heads or HeadsConfig())
+    if former:
+        _take_over(built, scheme, *former)
+    return built
+
+
+def is_artifact(folder: Path) -> bool:
+    """Say whether a folder holds a model of PAX, of whichever version."""
+    try:
+        return "architecture" in json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def _pretrained(encoder: Path, attention: str) -> Any:
-    return AutoModel.from_pretrained(
-        encoder, attn_implementation=attention, dtype=torch.float32, local_files_only=True
-    )
+    options = {"dtype": torch.float32, "local_files_only": True}
+    try:
+        return AutoModel.from_pretrained(encoder, attn_implementation=attention, **options)
+    except ValueError:
+        # DeBERTa, for one, has no other attention than its own.
+        return AutoModel.from_pretrained(encoder, attn_implementation="eager", **options)
+
+
+def _take_over(
+    model: MessageModel, scheme: LabelScheme, former: MessageModel, known: LabelScheme
+) -> None:
+    """Copy the former model's word shapes, and its heads that mean the same in both schemes.
+
+    A pair head sees what its ends seem to be, so the labels of these have to be the same, too.
+    """
+    model.shapes.load_state_dict(former.shapes.state_dict())
+    if replace(model.heads_config, dropout=former.heads_config.dropout) != former.heads_config:
+        return
+    entities, triggers = scheme.entities == known.entities, scheme.triggers == known.triggers
+    for name, same in (
+        ("entity_head", entities),
+        ("trigger_head", triggers),
+        ("relation_head", entities and scheme.relations == known.relations),
+        ("argument_head", entities and triggers and scheme.roles == known.roles),
+    ):
+        if same:
+            getattr(model, name).load_state_dict(getattr(former, name).state_dict())
 
 
 def _without_pooler(model: torch.nn.Module) -> torch.nn.Module:
@@ -85,8 +121,13 @@ def save(
     dataset_folder: Path,
     metrics: dict[str, Any],
     lineage: dict[str, Any],
+    encoder_folder: Path | None = None,
 ) -> Path:
-    """Write the artifact to `folder`, replacing a former one at once."""
+    """Write the artifact to `folder`, replacing a former one at once.
+
+    If `encoder_folder`, where training began, is an artifact itself, its card goes with this one:
+    the data and the licences of the former model are also those of the new one.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}"
     draft.mkdir()
@@ -106,13 +147,23 @@ def save(
         shutil.copyfile(dataset_folder / tokenization.FILE, draft / tokenization.FILE)
         write_json(draft / "metrics.json", metrics)
         dataset = json.loads((dataset_folder / DATASET_FILE).read_text(encoding="utf-8"))
-        card = model_card.model_card(scheme, dataset, metrics, lineage)
+        before = _cards(encoder_folder) if encoder_folder and is_artifact(encoder_folder) else ""
+        card = model_card.model_card(scheme, dataset, metrics, lineage, goes_on=bool(before))
         (draft / model_card.FILE).write_text(card, encoding="utf-8")
+        if before:
+            (draft / model_card.BEFORE).write_text(before, encoding="utf-8")
         write_json(draft / "lineage.json", lineage)
         publish(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _cards(folder: Path) -> str:
+    """Return the card of an artifact, and those of the models before it."""
+    files = [folder / name for name in (model_card.FILE, model_card.BEFORE)]
+    cards = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    return "\n".join(cards) or f"The model in {folder.name} had no card.\n"
 
 
 def publish(draft: Path, folder: Path) -> None:
@@ -132,6 +183,11 @@ def write_json(path: Path, data: Any) -> None:
 
 def load(folder: Path) -> tuple[MessageModel, LabelScheme]:
     """Open an artifact, in evaluation mode, on the CPU. Raises `ModelArtifactError`."""
+    model, scheme = _opened(folder, "eager")
+    return model.eval(), scheme
+
+
+def _opened(folder: Path, attention: str) -> tuple[MessageModel, LabelScheme]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         architecture = config["architecture"]
@@ -144,10 +200,12 @@ def load(folder: Path) -> tuple[MessageModel, LabelScheme]:
     scheme = LabelScheme.load(folder)
     encoder_config = dict(config["encoder"])
     kind = encoder_config.pop("model_type")
-    encoder = AutoModel.from_config(
-        AutoConfig.for_model(kind, **encoder_config), attn_implementation="eager"
-    )
+    shape = AutoConfig.for_model(kind, **encoder_config)
+    try:
+        encoder = AutoModel.from_config(shape, attn_implementation=attention)
+    except ValueError:
+        encoder = AutoModel.from_config(shape, attn_implementation="eager")
     model = MessageModel(_without_pooler(encoder), scheme, HeadsConfig(**config["heads"]))
     model = model.float()
     model.load_state_dict(load_file(folder / WEIGHTS))
-    return model.eval(), scheme
+    return model, scheme

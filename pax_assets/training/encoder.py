@@ -25,8 +25,9 @@ class EncoderError(ValueError):
 def resolve(name: str) -> Path:
     """Return the folder of an encoder: config.json, tokenizer.json, model.safetensors.
 
-    `name` is "minilm" (the embedded default, verified), the path of a folder, or the id of a
-    repository on the Hugging Face hub (downloaded once, from the cache afterwards).
+    `name` is "minilm" (the embedded default, verified), the path of a folder (a model of PAX among
+    them: training goes on from it), or the id of a repository on the Hugging Face hub (downloaded
+    once, from the cache afterwards).
     Raises `EncoderError`.
     """
     folder = _embedded() if name == EMBEDDED else _folder_or_hub(name)

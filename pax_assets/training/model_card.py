@@ -12,6 +12,8 @@ from typing import Any
 from pax_assets.nlp.labels import LabelScheme
 
 FILE = "MODEL_CARD.md"
+# The cards of the models that training went on from.
+BEFORE = "MODEL_CARD.before.md"
 # Labels with fewer examples to learn from are named.
 _FEW = 10
 # Labels that are named for each source that says nothing of them.
@@ -24,8 +26,13 @@ def model_card(
     dataset: Mapping[str, Any],
     metrics: Mapping[str, Any],
     lineage: Mapping[str, Any],
+    *,
+    goes_on: bool = False,
 ) -> str:
-    """Return the card. `dataset` is dataset.json; the others are the artifact's own files."""
+    """Return the card. `dataset` is dataset.json; the others are the artifact's own files.
+
+    `goes_on` says that training began with another model of PAX, whose card lies beside this one.
+    """
     types = {
         "Entities": sorted({label[2:] for label in scheme.entities[1:]}),
         "Events": sorted({label[2:] for label in scheme.triggers[1:]}),
@@ -54,6 +61,9 @@ def model_card(
             ],
         ),
         "Numbers of documents. A conversation lies in one part only.",
+        f"Training went on from another model, and its data and licences count here: `{BEFORE}`."
+        if goes_on
+        else "",
         _silences(dataset.get("sources", ())),
         _few_examples(dataset.get("examples", {})),
         "## Scores",

@@ -58,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     described = argparse.ArgumentParser(prog="python -m pax_assets.training.train")
     described.add_argument("--dataset", type=Path, required=True, help="a tokenized_dataset")
     described.add_argument("--output", type=Path, required=True, help="folder of the artifact")
-    described.add_argument("--encoder", default="minilm", help="minilm, a folder or a hub id")
+    described.add_argument(
+        "--encoder", default="minilm", help="minilm, a folder, a hub id, or a model of PAX"
+    )
     described.add_argument("--encoder-name", help="what lineage shall call it (ENCODER)")
     described.add_argument("--precision", choices=("auto", "bf16", "fp32"), default="auto")
     described.add_argument(
@@ -214,7 +216,7 @@ def train(
         "transformers": transformers.__version__,
         "f1": {split: metrics.judged_f1(result[split]) for split in ("dev", "test")},
     }
-    artifact.save(output, model, scheme, dataset, result, provenance)
+    artifact.save(output, model, scheme, dataset, result, provenance, encoder_folder)
     keeper.remove()
     report.send("result", output=str(output), best_epoch=result["best_epoch"], f1=provenance["f1"])
     for split, f1 in provenance["f1"].items():

@@ -373,7 +373,7 @@ def test_make_serve_serves_in_the_foreground_and_a_second_one_finds_it(
             assert again.stdout == first_line
     finally:
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(30) == 0
+        assert serving.wait(90) == 0
     assert LocalService(str(bentos.lake), port).status() is None
 
 
