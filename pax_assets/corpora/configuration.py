@@ -12,6 +12,7 @@ not have would otherwise be a label that silently keeps its old name.
     split = "train"                  # without it, documents are divided by conversation
     licence = "CC BY 4.0"            # said in the cards of the models that it trains
     layers = ["entities"]            # of the layers that the source has, only these
+    complete = true                  # what is not marked here is none of any type of the mix
 
     [source.splits]                  # a file for each split
     train = "wnut17/train.conll"
@@ -46,6 +47,7 @@ from pax_assets.nlp.documents import (
     Layer,
     Relation,
     Split,
+    Types,
 )
 
 # Format: its module. Imported when a source has it, for some need a library of their own.
@@ -77,6 +79,7 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     mappings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     licence: str = ""
+    complete: bool = False
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents, with mapped labels and ids that begin with the source's name.
@@ -89,6 +92,7 @@ class Source:
         layers: set[Layer] = set()
         labels: dict[str, set[str]] = {kind: set() for kind in _KINDS}
         for path, split in self.parts:
+            before = len(seen)
             for document in _reader(self.format)(_address(path), **self.options):
                 if document.doc_id in seen:
                     raise CorpusError(
@@ -100,6 +104,8 @@ class Source:
                 layers.update(document.layers)
                 _note(document, labels)
                 yield self._mapped(document, split, path)
+            if len(seen) == before:
+                raise CorpusError(f"{path} has no documents: leave it out of source {self.name}")
         if lacking := [layer for layer in self.layers or () if layer not in layers]:
             raise CorpusError(
                 f"source {self.name}: layers has {', '.join(lacking)}, but no document of the "
@@ -142,18 +148,38 @@ class Source:
         mapped = replace(
             document,
             doc_id=f"{self.name}/{document.doc_id}",
-            group=f"{self.name}/{document.group}" if document.group else None,
+            group=self._group(document),
             layers=layers,
             entities=entities,
             events=events,
             relations=relations,
             split=split or document.split,
             source=self.name,
+            unannotated=self._unannotated(document, of),
         )
         try:
             return mapped.validate()
         except DocumentError as error:
             raise CorpusError(f"{path}: {error}") from None
+
+    def _group(self, document: Document) -> str | None:
+        """Return the group, which of a message is the store's, and so the same in all sources."""
+        if not document.group or document.message_id:
+            return document.group
+        return f"{self.name}/{document.group}"
+
+    def _unannotated(self, document: Document, of: Mapping[str, Mapping[str, str]]) -> Types | None:
+        if self.complete:
+            return Types()
+        if document.unannotated is None:
+            return None
+        said = document.unannotated.to_dict()
+        return Types(
+            **{
+                kind: tuple(sorted({name for one in names if (name := of[kind].get(one, one))}))
+                for kind, names in said.items()
+            }
+        )
 
 
 def _arguments(event: Event, kept: set[str], roles: Mapping[str, str]) -> tuple[Argument, ...]:
@@ -169,6 +195,8 @@ def _note(document: Document, labels: dict[str, set[str]]) -> None:
     labels["events"].update(e.type for e in document.events)
     labels["relations"].update(r.type for r in document.relations)
     labels["roles"].update(a.role for e in document.events for a in e.arguments)
+    for kind, names in (document.unannotated or Types()).to_dict().items():
+        labels[kind].update(names)
 
 
 def read_sources(path: Path) -> list[Source]:
@@ -198,7 +226,8 @@ def _source(file: Path, number: int, table: object) -> Source:
     where = f"{file}, source {number}"
     if not isinstance(table, dict):
         raise CorpusError(f"{where}: a source is a [[source]] table, and not {table!r}")
-    known = {"name", "format", "path", "split", "splits", "layers", "licence", "options", *_KINDS}
+    known = {"name", "format", "path", "split", "splits", "layers", "licence", "options"}
+    known |= {"complete", *_KINDS}
     _require_among(where, "key", table, known)
     kind = table.get("format")
     if not isinstance(kind, str) or kind not in FORMATS:
@@ -221,8 +250,11 @@ def _source(file: Path, number: int, table: object) -> Source:
     licence = table.get("licence", "")
     if not isinstance(licence, str):
         raise CorpusError(f"{where}: licence is a text, and not {licence!r}")
+    complete = table.get("complete", False)
+    if not isinstance(complete, bool):
+        raise CorpusError(f"{where}: complete is true or false, and not {complete!r}")
     kept = tuple(layers) if layers else None
-    return Source(name, kind, parts, kept, options, mappings, licence)
+    return Source(name, kind, parts, kept, options, mappings, licence, complete)
 
 
 def _name(path: str) -> str:
@@ -255,7 +287,9 @@ def _beside(where: str, base: Path, path: object) -> str:
 
 
 def _mapping(where: str, kind: str, given: object) -> dict[str, str]:
-    if not isinstance(given, dict) or not all(isinstance(name, str) for name in given.values()):
+    if not isinstance(given, dict) or not all(
+        isinstance(name, str) and name == name.strip() for name in given.values()
+    ):
         raise CorpusError(f"{where}: {kind} is a table of names for labels, such as PER = 'person'")
     return given
 

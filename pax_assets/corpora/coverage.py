@@ -2,14 +2,20 @@
 
 A mix of a corpus of persons and places with one that has dates too must not teach that the first
 has no dates: most of what a mixed model would then learn of dates is that they are rare. Nobody
-writes down what was not annotated, but what a source never marks it cannot teach: of every type of
-the mix that none of its documents has, a source says neither that it is there nor that it is not.
-Such types cost its words no loss (`training.losses`) and its documents no score (`nlp.metrics`).
+writes down what was not annotated, but what a source never marks it cannot teach: of every type
+that the mix can teach and none of its documents has, a source says neither that it is there nor
+that it is not. Such types cost its words no loss (`training.losses`) and its documents no score
+(`nlp.metrics`). A document that says itself what it leaves open is believed instead.
+
+Three things a source does say by what it lacks. Where train has no example of a type, nothing
+would speak against it: there "none" means none. A source without any entity, event or relation in
+a layer that it lists is one of counterexamples. And one that never names a role, in events that
+have no arguments, never looked for arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pax_assets.nlp.documents import KINDS, Document, Types
@@ -21,16 +27,16 @@ _LAYER = {"roles": "events"}
 
 
 def with_unannotated(documents: Sequence[Document]) -> list[Document]:
-    """Return the documents with `unannotated` as their source and they themselves say it."""
-    everything = _union(documents)
+    """Return the documents (with splits) with what they and their sources leave open."""
+    taught = _types(document for document in documents if document.split == "train")
     of: dict[str, list[Document]] = {}
     for document in documents:
         of.setdefault(document.source, []).append(document)
-    known = {source: _union(part) for source, part in of.items()}
-    return [_silenced(document, everything, known[document.source]) for document in documents]
+    known = {source: _types(part) for source, part in of.items()}
+    return [_silenced(document, taught, known[document.source]) for document in documents]
 
 
-def _union(documents: Sequence[Document]) -> dict[str, set[str]]:
+def _types(documents: Iterable[Document]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for document in documents:
         types = document.types()
@@ -40,21 +46,23 @@ def _union(documents: Sequence[Document]) -> dict[str, set[str]]:
 
 
 def _silenced(
-    document: Document, everything: dict[str, set[str]], known: dict[str, set[str]]
+    document: Document, taught: dict[str, set[str]], known: dict[str, set[str]]
 ) -> Document:
-    unsaid = {
-        kind: tuple(
-            sorted((everything[kind] - known[kind]) | set(getattr(document.unannotated, kind)))
-        )
-        for kind in KINDS
-        if _LAYER.get(kind, kind) in document.layers
-    }
-    types = Types(**unsaid)
-    return document if types == document.unannotated else replace(document, unannotated=types)
+    if document.unannotated is not None:
+        return document
+    types = Types(
+        **{
+            kind: tuple(sorted(taught[kind] - known[kind]))
+            for kind in KINDS
+            if _LAYER.get(kind, kind) in document.layers and (known[kind] or kind == "roles")
+        }
+    )
+    return replace(document, unannotated=types) if types else document
 
 
-def silent(types: Types, scheme: LabelScheme) -> list[list[int]]:
-    """Return the numbers of these types' labels, for each head."""
+def silent(document: Document, scheme: LabelScheme) -> list[list[int]]:
+    """Return for each head the numbers of the labels that the document leaves open."""
+    types = document.unannotated or Types()
     spans = [(scheme.entities, types.entities), (scheme.triggers, types.events)]
     pairs = [(scheme.relations, types.relations), (scheme.roles, types.roles)]
     return [

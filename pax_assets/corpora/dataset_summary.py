@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pax_assets.corpora.splits import SPLITS, group_of
-from pax_assets.nlp.documents import Document
+from pax_assets.nlp.documents import Document, Types
 
 # Spans widened to whole words; spans dropped because a longer one covers them; spans without any
 # word; pairs with a lost end; second types of a pair; pairs whose ends share no window, which the
@@ -91,7 +91,7 @@ def _labels(document: Document) -> Iterator[str]:
 def sources(documents: Sequence[Document], licences: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return each source's name, licence, number of documents by split, and `silent_on`.
 
-    These are the labels ("entity date") of which some document of the source says nothing.
+    These are the labels ("entity date") that some document of the source leaves open.
     """
     numbers = Counter((document.source, document.split) for document in documents)
     return [
@@ -104,7 +104,7 @@ def sources(documents: Sequence[Document], licences: Mapping[str, str]) -> list[
                     f"{_SINGULAR[kind]} {label}"
                     for document in documents
                     if document.source == name
-                    for kind, labels in document.unannotated.to_dict().items()
+                    for kind, labels in (document.unannotated or Types()).to_dict().items()
                     for label in labels
                 }
             ),

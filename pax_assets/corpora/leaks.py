@@ -9,13 +9,15 @@ from __future__ import annotations
 from itertools import combinations
 from pathlib import Path
 
+from pax_assets.corpora.formats import jsonl
 from pax_assets.corpora.splits import SPLITS
 
 
 def find_leaks(dataset: Path) -> list[str]:
-    """Return the conversations and documents that lie in two splits of `dataset`.
+    """Return the conversations, documents and messages that lie in two splits of `dataset`.
 
-    Reads the `group` and `doc_id` columns of `{train,dev,test}.parquet`; an empty list is good.
+    Reads the `group` and `doc_id` columns of `{train,dev,test}.parquet`, and of the gold documents
+    which message each labels; an empty list is good.
     """
     import pyarrow.parquet as pq
 
@@ -26,6 +28,10 @@ def find_leaks(dataset: Path) -> list[str]:
             f"{kind} {value}"
             for kind, column in (("conversation", "group"), ("document", "doc_id"))
             for value in table.column(column).to_pylist()
+        } | {
+            f"message {document.message_id}"
+            for document in jsonl.read(dataset / f"{split}_gold.jsonl")
+            if document.message_id
         }
     return sorted(
         f"{leak} in {one} and {other}"

@@ -76,7 +76,7 @@ def tokenize(
 ) -> dict[str, Any]:
     """Write the tokenized dataset into `output` (created) and return `dataset.json`.
 
-    A source says nothing of types that none of its documents has (`corpora.coverage`).
+    A source leaves open types that none of its documents has (`corpora.coverage`).
     `encoder` is a folder with `tokenizer.json`, `licences` says by name under which the sources
     stand. The files are `{train,dev,test}.parquet` (one
     row a window, see `SCHEMA`), `{train,dev,test}_gold.jsonl`, `labels.json`,
@@ -92,6 +92,12 @@ def tokenize(
             )
     tokenizer = TextTokenizer.load(encoder)
     scheme = LabelScheme.from_documents(assigned, max_length=max_length, stride=stride)
+    if len(scheme.relations) + len(scheme.roles) > 2 and len(scheme.entities) == 1:
+        raise EmptyCorpusError(
+            f"the corpus has {', '.join((*scheme.relations[1:], *scheme.roles[1:])[:5])}, but no "
+            "entities to join: they are found between entities that the model finds; add a source "
+            "with the layer entities"
+        )
     output.mkdir(parents=True, exist_ok=True)
     losses = Losses()
     counts = {}
@@ -126,7 +132,7 @@ def _rows(
     texts = [document.text for document in documents]
     for document, tokens in zip(documents, tokenizer.encode(texts), strict=True):
         aligned = align(document, tokens, scheme)
-        unsaid = silent(document.unannotated, scheme)
+        unsaid = silent(document, scheme)
         windows = split_windows(len(tokens), body, scheme.stride)
         for window in windows:
             yield _row(document, tokens, aligned, unsaid, window, tokenizer)

@@ -10,8 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from pax_assets.nlp.json_values import (
+    WrongValueError,
+    as_list,
+    as_number,
+    as_object,
+    as_string,
+    as_text,
+)
 
 Layer = Literal["entities", "events", "relations"]
 LAYERS: tuple[Layer, ...] = ("entities", "events", "relations")
@@ -80,13 +89,18 @@ class Types:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Types:
-        """Build from lists of names by kind; `ValueError` names what is off."""
-        for kind, names in data.items():
+        """Build from lists of names by kind; `WrongValueError` names what is off."""
+        for kind in data:
             if kind not in KINDS:
-                raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}")
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                raise ValueError(f"{kind} is a list of types, and not {names!r}")
-        return cls(**{kind: tuple(sorted(set(names))) for kind, names in data.items()})
+                raise WrongValueError(f"{kind!r} is none of {', '.join(KINDS)}")
+        return cls(
+            **{
+                kind: tuple(
+                    sorted({as_text(name, f"one of {kind}") for name in as_list(names, kind)})
+                )
+                for kind, names in data.items()
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +108,8 @@ class Document:
     """A labelled text. `layers` names what was annotated: a layer that is absent says nothing.
 
     `unannotated` are types of the layers that are there which nobody looked for: that none is
-    marked says nothing, and what a model finds of them is neither right nor wrong.
+    marked says nothing, and what a model finds of them is neither right nor wrong. No types at all
+    say that the document is complete; None, that nobody said (`corpora.coverage` then derives it).
 
     A document without the layer `entities` may still have the entities that its relations and
     arguments join: they are known to be entities, and nothing is said of all others.
@@ -115,7 +130,7 @@ class Document:
     message_id: str | None = None
     channel: str | None = None
     source: str = ""
-    unannotated: Types = field(default_factory=Types)
+    unannotated: Types | None = None
 
     def types(self) -> Types:
         """Return the types that occur; those of mere ends of relations and arguments do not."""
@@ -132,6 +147,13 @@ class Document:
         entity_ids = {entity.id for entity in self.entities}
         if len(entity_ids) != len(self.entities):
             raise DocumentError(f"document {self.doc_id}: two entities share an id")
+        if len({event.id for event in self.events}) != len(self.events):
+            raise DocumentError(f"document {self.doc_id}: two events share an id")
+        if self.split is not None and self.split not in get_args(Split):
+            raise DocumentError(
+                f"document {self.doc_id}: split is {self.split!r}, expected one of "
+                f"{', '.join(get_args(Split))}, or none"
+            )
         for span in (*self.entities, *self.events):
             if not 0 <= span.start < span.end <= len(self.text):
                 raise DocumentError(
@@ -146,6 +168,11 @@ class Document:
                         f"{argument.entity!r} that is no entity of the document"
                     )
         for relation in self.relations:
+            if relation.head == relation.tail:
+                raise DocumentError(
+                    f"document {self.doc_id}: relation {relation.type} joins {relation.head!r} "
+                    "with itself, which no model here can say; leave it out"
+                )
             for end in (relation.head, relation.tail):
                 if end not in entity_ids:
                     raise DocumentError(
@@ -161,7 +188,7 @@ class Document:
                     f"document {self.doc_id}: has {layer} but does not list the layer"
                 )
         marked = self.types() if self.unannotated else Types()
-        for kind in KINDS:
+        for kind in KINDS if self.unannotated else ():
             if both := set(getattr(marked, kind)) & set(getattr(self.unannotated, kind)):
                 raise DocumentError(
                     f"document {self.doc_id}: has {kind} of the type {min(both)!r}, which it says "
@@ -201,55 +228,99 @@ class Document:
         for name in ("group", "split", "message_id", "channel", "source"):
             if getattr(self, name):
                 out[name] = getattr(self, name)
-        if self.unannotated:
+        if self.unannotated is not None:
             out["unannotated"] = self.unannotated.to_dict()
         return out
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Document:
-        """Build and validate a document from its JSON shape; `DocumentError` names what is off."""
+        """Build and validate a document from its JSON shape; `DocumentError` names what is off.
+
+        Keys that the shape does not have are refused: of a misspelt one all labels would be lost.
+        """
         name = data.get("doc_id", "<no doc_id>")
         try:
-            document = cls(
-                doc_id=str(data["doc_id"]),
-                text=data["text"],
-                layers=tuple(data["layers"]),
-                entities=tuple(
-                    Entity(str(e["id"]), int(e["start"]), int(e["end"]), e["type"])
-                    for e in data.get("entities", ())
-                ),
-                events=tuple(
-                    Event(
-                        str(e["id"]),
-                        e["type"],
-                        int(e["start"]),
-                        int(e["end"]),
-                        tuple(
-                            Argument(str(a["entity"]), a["role"]) for a in e.get("arguments", ())
-                        ),
-                    )
-                    for e in data.get("events", ())
-                ),
-                relations=tuple(
-                    Relation(str(r["head"]), str(r["tail"]), r["type"])
-                    for r in data.get("relations", ())
-                ),
-                group=data.get("group"),
-                split=data.get("split"),
-                message_id=data.get("message_id"),
-                channel=data.get("channel"),
-                source=data.get("source", ""),
-                unannotated=Types.from_dict(data.get("unannotated", {})),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, DocumentError):
-                raise
-            raise DocumentError(f"document {name}: missing or ill-typed field: {error}") from error
+            document = cls._read(data)
+        except KeyError as error:
+            raise DocumentError(f"document {name}: {error} is missing") from error
+        except WrongValueError as error:
+            raise DocumentError(f"document {name}: {error}") from error
         return document.validate()
 
+    @classmethod
+    def _read(cls, data: Mapping[str, Any]) -> Document:
+        known = {one.name for one in fields(cls)}
+        if unknown := sorted(set(data) - known):
+            raise WrongValueError(
+                f"{unknown[0]!r} is no field of a document; it has {', '.join(sorted(known))}"
+            )
+        return cls(
+            doc_id=as_text(data["doc_id"], "doc_id"),
+            text=as_string(data["text"], "text"),
+            layers=tuple(as_list(data["layers"], "layers")),  # pyright: ignore[reportArgumentType]
+            entities=tuple(
+                Entity(_id(e), *_span(e), as_text(e["type"], "an entity's type"))
+                for e in _objects(data, "entities", "an entity")
+            ),
+            events=tuple(
+                Event(
+                    _id(e),
+                    as_text(e["type"], "an event's type"),
+                    *_span(e),
+                    tuple(
+                        Argument(_name(a["entity"], "entity"), as_text(a["role"], "a role"))
+                        for a in _objects(e, "arguments", "an argument")
+                    ),
+                )
+                for e in _objects(data, "events", "an event")
+            ),
+            relations=tuple(
+                Relation(
+                    _name(r["head"], "head"),
+                    _name(r["tail"], "tail"),
+                    as_text(r["type"], "a relation's type"),
+                )
+                for r in _objects(data, "relations", "a relation")
+            ),
+            group=_optional(data, "group"),
+            split=_optional(data, "split"),  # pyright: ignore[reportArgumentType] - validated
+            message_id=_optional(data, "message_id"),
+            channel=_optional(data, "channel"),
+            source=_optional(data, "source") or "",
+            unannotated=None
+            if data.get("unannotated") is None
+            else Types.from_dict(as_object(data["unannotated"], "unannotated")),
+        )
+
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        """One line of JSON, in ASCII escapes where the text holds lone surrogates."""
+        line = json.dumps(self.to_dict(), ensure_ascii=False)
+        try:
+            line.encode("utf-8")
+        except UnicodeEncodeError:
+            return json.dumps(self.to_dict(), ensure_ascii=True)
+        return line
+
+
+def _objects(data: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
+    return [as_object(one, what) for one in as_list(data.get(key, []), key)]
+
+
+def _id(data: Mapping[str, Any]) -> str:
+    return _name(data["id"], "id")
+
+
+def _name(given: object, what: str) -> str:
+    """Return an id within a document; some tools count them."""
+    return str(given) if type(given) is int else as_text(given, what)
+
+
+def _span(data: Mapping[str, Any]) -> tuple[int, int]:
+    return as_number(data["start"], "start"), as_number(data["end"], "end")
+
+
+def _optional(data: Mapping[str, Any], key: str) -> str | None:
+    return None if data.get(key) is None else as_string(data[key], key)
 
 
 @dataclass(frozen=True, slots=True)

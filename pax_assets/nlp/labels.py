@@ -87,6 +87,12 @@ class LabelScheme:
         What may stand at the ends is learnt from documents that are not held out (dev, test).
         """
         documents = list(documents)
+        for document in documents:
+            if NONE in (*document.types().relations, *document.types().roles):
+                raise LabelSchemeError(
+                    f"document {document.doc_id}: a relation or role is called {NONE!r}, which "
+                    "says that there is none; leave it out, or map it to another name"
+                )
         entities: set[str] = set()
         triggers: set[str] = set()
         relations: set[str] = set()
@@ -185,15 +191,15 @@ class LabelScheme:
 def _seen_ends(documents: Iterable[Document]) -> tuple[Ends, Ends]:
     """Collect the types at the ends of relations and of roles.
 
-    Left out is what occurs in a document whose entities were not annotated: of their types
-    nothing is known.
+    Left out is what occurs in a document whose entities, or some types of them, were not
+    annotated: it may join what nobody marked there.
     """
     relations: dict[str, set[tuple[str, str]]] = {}
     roles: dict[str, set[tuple[str, str]]] = {}
     free: set[str] = set()
     for document in documents:
         types = {entity.id: entity.type for entity in document.entities}
-        if "entities" not in document.layers:
+        if "entities" not in document.layers or document.unannotated:
             free.update(r.type for r in document.relations)
             free.update(a.role for e in document.events for a in e.arguments)
             continue

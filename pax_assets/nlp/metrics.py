@@ -79,8 +79,8 @@ def evaluate(gold: Sequence[Document], predicted: Sequence[Analysis]) -> dict[st
     (identification: offsets alone); an
     argument by event type, the entity's offsets and role; a relation by type and both ends with
     offsets and types (boundaries: without the ends' types). In a document without the layer
-    `entities` only pairs of the ends that it names are judged, and by their boundaries. What was
-    found of types that a document says nothing of is left out (`judgeable`).
+    `entities` only the ends that it names are judged, and pairs of them by their boundaries.
+    What was found of types that a document leaves open is left out (`judgeable`).
     `ValueError` where the two lengths differ.
     """
     if len(gold) != len(predicted):
@@ -118,11 +118,18 @@ def judged_f1(result: dict[str, Any]) -> dict[str, float]:
 
 
 def judgeable(document: Document, analysis: Analysis) -> Analysis:
-    """Return the analysis without what the document says nothing of (`unannotated`)."""
+    """Return the analysis without what the document leaves open (`unannotated`).
+
+    Where it marks a span, it does say what is there: what overlaps that is judged.
+    """
     silent = document.unannotated
     if not silent:
         return analysis
-    entities = tuple(e for e in analysis.entities if e.type not in silent.entities)
+    entities = tuple(
+        e
+        for e in analysis.entities
+        if e.type not in silent.entities or _overlaps(e, document.entities)
+    )
     known = {entity.id for entity in entities}
     return replace(
         analysis,
@@ -135,7 +142,7 @@ def judgeable(document: Document, analysis: Analysis) -> Analysis:
                 ),
             )
             for event in analysis.events
-            if event.type not in silent.events
+            if event.type not in silent.events or _overlaps(event, document.events)
         ),
         relations=tuple(
             r
@@ -143,6 +150,10 @@ def judgeable(document: Document, analysis: Analysis) -> Analysis:
             if {r.head, r.tail} <= known and r.type not in silent.relations
         ),
     )
+
+
+def _overlaps(span: FoundEntity | FoundEvent, others: Iterable[Entity | Event]) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
 
 
 def _count(tallies: dict[str, Tally], document: Document, analysis: Analysis) -> None:
@@ -162,10 +173,11 @@ def _count(tallies: dict[str, Tally], document: Document, analysis: Analysis) ->
             (("trigger", (e.start, e.end)) for e in document.events),
             (("trigger", (e.start, e.end)) for e in analysis.events),
         )
-        tallies["argument"].add(
-            _arguments(document.events, gold_at),
-            _arguments(analysis.events, found_at),
-        )
+        found_arguments = _arguments(analysis.events, found_at)
+        if "entities" not in document.layers:
+            ends = {span[:2] for span in gold_at.values()}
+            found_arguments = {one for one in found_arguments if one[1][1] in ends}
+        tallies["argument"].add(_arguments(document.events, gold_at), found_arguments)
     if "relations" in document.layers:
         gold_pairs = [(r.type, gold_at[r.head], gold_at[r.tail]) for r in document.relations]
         found_pairs = [(r.type, found_at[r.head], found_at[r.tail]) for r in analysis.relations]

@@ -279,14 +279,14 @@ class _Judge:
         started = time.monotonic()
         dev_loss = self._trainer.loss(self._windows)
         result = score(self._training, self._gold["dev"])
-        f1 = metrics.head_f1(result)
-        judged = list(metrics.judged_f1(result).values())
+        f1 = metrics.judged_f1(result)
         return {
             "train_loss": loss.total,
             "train_losses": loss.heads,
             "dev_loss": dev_loss.total,
+            # Of heads that dev has no examples for there is nothing to say.
             "dev_f1": f1,
-            "dev_mean_f1": float(np.mean(judged)) if judged else 0.0,
+            "dev_mean_f1": float(np.mean(list(f1.values()))) if f1 else 0.0,
             "seconds": loss.seconds,
             "dev_seconds": time.monotonic() - started,
             "tokens_per_second": loss.tokens / max(loss.seconds, 1e-9),

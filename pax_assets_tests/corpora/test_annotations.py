@@ -82,3 +82,8 @@ def test_labels_that_are_not_there_are_named(tmp_path) -> None:
 
 def test_the_sample_is_the_same_every_time() -> None:
     assert SampleSource(13).version() == SampleSource(13).version() != SampleSource(14).version()
+
+
+def test_a_text_with_a_lone_surrogate_becomes_a_row_and_a_document_again():
+    document = Document("d", "\ud83d lone", ("entities",), (Entity("e", 2, 6, "word"),))
+    assert from_table(to_table([document])) == [document]

@@ -12,7 +12,7 @@ from pax_assets.corpora.configuration import FORMATS, read_sources
 from pax_assets.corpora.errors import CorpusError
 from pax_assets.corpora.sources import DeclaredSources
 from pax_assets.corpora.splits import SplitError, assign_splits
-from pax_assets.nlp.documents import Document
+from pax_assets.nlp.documents import Document, Types
 
 # A document with all layers: who (e1) told whom (e2) on what (e3).
 WHOLE: dict[str, Any] = {
@@ -183,6 +183,38 @@ def test_groups_of_two_sources_are_not_the_same(tmp_path: Path):
         ("two/a", "two/thread"),
     ]
     assert assign_splits(documents) == documents
+
+
+def test_labels_of_one_message_stay_together_whoever_labelled_it(tmp_path: Path):
+    write_labels(tmp_path, message_id="m1")
+    documents = documents_of(
+        tmp_path,
+        '[[source]]\nname = "anna"\nformat = "jsonl"\npath = "a.jsonl"\n'
+        '[[source]]\nname = "ben"\nformat = "jsonl"\npath = "a.jsonl"\n',
+    )
+    assert [(d.doc_id, d.group) for d in documents] == [("anna/a", "thread"), ("ben/a", "thread")]
+    assert len({d.split for d in assign_splits(documents)}) == 1
+
+
+def test_what_a_document_leaves_open_is_mapped_like_its_labels(tmp_path: Path):
+    document = one_of(
+        tmp_path,
+        'entities = {DATE = "day", MISC = ""}\n',
+        unannotated={"entities": ["DATE", "MISC", "URL"], "roles": ["why"]},
+    )
+    assert document.unannotated == Types(entities=("URL", "day"), roles=("why",))
+
+
+def test_a_complete_source_leaves_nothing_open(tmp_path: Path):
+    document = one_of(tmp_path, "complete = true\n", unannotated={"entities": ["DATE"]})
+    assert document.unannotated == Types()
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_a_file_without_documents_is_named(tmp_path: Path, content):
+    (tmp_path / "empty.jsonl").write_text(content)
+    with pytest.raises(CorpusError, match=r"empty\.jsonl has no documents: leave it out of source"):
+        documents_of(tmp_path, '[[source]]\nformat = "jsonl"\npath = "empty.jsonl"\n')
 
 
 def test_options_reach_the_format(tmp_path: Path):
@@ -364,7 +396,7 @@ GOOD = 'format = "jsonl"\npath = "a.jsonl"\n'
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        (f'{GOOD}pth = "x"', "key 'pth' is not known; there is entities, events, format,"),
+        (f'{GOOD}pth = "x"', "key 'pth' is not known; there is complete, entities, events,"),
         ('path = "a"', "format None is not known; it is one of brat, casie, conll,"),
         ('format = "xml"\npath = "a"', "format 'xml' is not known"),
         ('format = ["conll"]\npath = "a"', r"format \['conll'\] is not known"),

@@ -37,12 +37,16 @@ FULL = Document(
 PEOPLE = Document("people", "Ben left", ("entities",), (Entity("a", 0, 3, "person"),), source="p")
 
 
-def unsaid(*documents: Document) -> dict[str, Types]:
-    return {document.doc_id: document.unannotated for document in with_unannotated(documents)}
+def unsaid(*documents: Document) -> dict[str, Types | None]:
+    return {d.doc_id: d.unannotated for d in with_unannotated(in_train(*documents))}
+
+
+def in_train(*documents: Document) -> list[Document]:
+    return [replace(document, split="train") for document in documents]
 
 
 def test_a_source_is_silent_on_types_of_the_mix_that_it_never_has():
-    assert unsaid(FULL, PEOPLE) == {"full": Types(), "people": Types(entities=("date", "org"))}
+    assert unsaid(FULL, PEOPLE) == {"full": None, "people": Types(entities=("date", "org"))}
 
 
 def test_one_document_with_the_type_makes_its_whole_source_a_witness():
@@ -51,8 +55,18 @@ def test_one_document_with_the_type_makes_its_whole_source_a_witness():
 
 
 def test_a_corpus_of_one_source_is_silent_on_nothing():
-    documents = [replace(d, source="") for d in (FULL, PEOPLE)]
-    assert not any(unsaid(*documents).values())
+    assert not any(unsaid(*(replace(d, source="") for d in (FULL, PEOPLE))).values())
+
+
+def test_a_type_without_an_example_in_train_is_left_open_by_nobody():
+    """Every word of train could be one, and nothing would speak against it."""
+    documents = [*in_train(PEOPLE), replace(FULL, split="dev")]
+    assert not any(document.unannotated for document in with_unannotated(documents))
+
+
+def test_a_source_without_any_label_in_its_layer_is_one_of_counterexamples():
+    nothing = Document("none", "Ben left", ("entities", "relations"), source="n")
+    assert unsaid(FULL, nothing)["none"] is None
 
 
 def test_events_roles_and_relations_are_kinds_like_entities():
@@ -60,13 +74,19 @@ def test_events_roles_and_relations_are_kinds_like_entities():
         "other",
         "Ben met Eve",
         ("entities", "events", "relations"),
-        (Entity("a", 0, 3, "person"),),
+        (Entity("a", 0, 3, "person"), Entity("b", 8, 11, "person")),
         (Event("v", "meeting", 4, 7, (Argument("a", "who"),)),),
+        (Relation("a", "b", "knows"),),
         source="o",
     )
     found = unsaid(FULL, other)
-    assert found["full"] == Types(events=("meeting",), roles=("who",))
+    assert found["full"] == Types(events=("meeting",), relations=("knows",), roles=("who",))
     assert found["other"] == Types(("date", "org"), ("payment",), ("works_for",), ("payer", "when"))
+
+
+def test_a_source_of_triggers_alone_never_looked_for_arguments():
+    triggers = Document("t", "Ben met", ("events",), events=(Event("v", "call", 4, 7),), source="t")
+    assert unsaid(FULL, triggers)["t"] == Types(events=("payment",), roles=("payer", "when"))
 
 
 def test_what_is_a_mere_end_of_a_relation_is_no_type_that_was_annotated():
@@ -81,9 +101,16 @@ def test_what_is_a_mere_end_of_a_relation_is_no_type_that_was_annotated():
     assert not any(unsaid(FULL, ends).values())
 
 
-def test_what_a_document_says_itself_is_kept():
-    own = replace(PEOPLE, unannotated=Types(entities=("place",)))
-    assert unsaid(FULL, own)["people"] == Types(entities=("date", "org", "place"))
+@pytest.mark.parametrize("own", [Types(entities=("place",)), Types()])
+def test_a_document_that_says_it_itself_is_believed(own):
+    assert unsaid(FULL, replace(PEOPLE, unannotated=own))["people"] == own
+
+
+def test_relations_of_a_document_with_open_types_may_join_what_nobody_marked_there():
+    bound = LabelScheme.from_documents(in_train(FULL)).relation_ends
+    assert bound == {"works_for": (("person", "org"),)}
+    open_ended = replace(FULL, unannotated=Types(entities=("government",)))
+    assert LabelScheme.from_documents(in_train(FULL, open_ended)).relation_ends == {}
 
 
 @pytest.mark.parametrize(
@@ -91,9 +118,9 @@ def test_what_a_document_says_itself_is_kept():
     [
         ({"entities": ["person"]}, "document people: has entities of the type 'person', which"),
         ({"labels": ["person"]}, "'labels' is none of entities, events, relations, roles"),
-        ({"entities": "person"}, "entities is a list of types, and not 'person'"),
-        ({"entities": [3]}, r"entities is a list of types, and not \[3\]"),
-        (["person"], "document people: missing or ill-typed field"),
+        ({"entities": "person"}, "document people: entities is a list, and not str"),
+        ({"entities": [3]}, "document people: one of entities is a text, and not 3"),
+        (["person"], "document people: unannotated is an object, and not list"),
     ],
 )
 def test_a_document_that_says_it_wrongly_is_refused(given, complaint):
@@ -102,8 +129,9 @@ def test_a_document_that_says_it_wrongly_is_refused(given, complaint):
 
 
 def test_it_survives_the_way_through_json():
-    own = replace(PEOPLE, unannotated=Types(entities=("date",), roles=("when",)))
-    assert Document.from_dict(json.loads(own.to_json())) == own
+    for types in (None, Types(), Types(entities=("date",), roles=("when",))):
+        own = replace(PEOPLE, unannotated=types)
+        assert Document.from_dict(json.loads(own.to_json())) == own
 
 
 def test_rows_of_the_dataset_and_its_summary_say_it(toy_encoder: Path, tmp_path: Path):

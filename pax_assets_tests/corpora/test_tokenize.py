@@ -12,7 +12,7 @@ import pytest
 from pax_assets.corpora.formats import jsonl
 from pax_assets.corpora.tokenize import SCHEMA, EmptyCorpusError, tokenize
 from pax_assets.nlp.documents import Document, Entity, Relation
-from pax_assets.nlp.labels import LabelScheme
+from pax_assets.nlp.labels import LabelScheme, LabelSchemeError
 from pax_assets_tests.toy_model import toy_corpus
 
 
@@ -118,3 +118,27 @@ def test_a_corpus_without_a_dev_part_is_refused(toy_encoder: Path, tmp_path: Pat
     documents = [replace(document, split="train") for document in toy_corpus(4)]
     with pytest.raises(EmptyCorpusError, match="of 4 annotated documents none is in dev"):
         tokenize(documents, toy_encoder, tmp_path)
+
+
+def test_relations_without_any_entity_type_to_join_are_refused(toy_encoder: Path, tmp_path: Path):
+    documents = [
+        Document(
+            split,
+            "Ben of Acme",
+            ("relations",),
+            (Entity("a", 0, 3, "nominal"), Entity("b", 7, 11, "nominal")),
+            relations=(Relation("a", "b", "works_for"),),
+            split=split,
+        )
+        for split in ("train", "dev", "test")
+    ]
+    with pytest.raises(EmptyCorpusError, match="has works_for, but no entities to join"):
+        tokenize(documents, toy_encoder, tmp_path)
+
+
+def test_a_relation_that_is_called_none_is_named(toy_encoder: Path, tmp_path: Path):
+    documents = toy_corpus(40)
+    odd = next(d for d in documents if d.relations)
+    odd = replace(odd, doc_id="odd", relations=(replace(odd.relations[0], type="none"),))
+    with pytest.raises(LabelSchemeError, match="document odd: a relation or role is called 'none'"):
+        tokenize([*documents, odd], toy_encoder, tmp_path)

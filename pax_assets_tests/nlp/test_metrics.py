@@ -268,3 +268,21 @@ def test_what_a_document_says_nothing_of_is_neither_right_nor_wrong(silent, gold
     assert not kept & {name for names in silent.to_dict().values() for name in names}
     strict = evaluate([replace(document, unannotated=Types())], [found()])
     assert strict["types"] != result["types"]
+
+
+def test_a_found_span_of_an_open_type_is_wrong_where_another_one_is_marked():
+    document = replace(GOLD, entities=ENTITIES[:2], relations=(), unannotated=Types(("org", "day")))
+    over_anna = found(entities=((0, 9, "day"), (10, 13, "person"), (28, 32, "org")), relations=())
+    result = evaluate([document], [over_anna])["entity"]
+    assert (result["precision"], result["recall"]) == (0.5, 0.5)
+
+
+def test_arguments_of_a_document_without_entities_are_judged_at_its_ends_alone():
+    document = replace(
+        GOLD,
+        layers=("events",),
+        entities=ENTITIES[:1],
+        events=(replace(GOLD.events[0], arguments=(PAYER,)),),
+        relations=(),
+    ).validate()
+    assert evaluate([document], [found()])["argument"]["f1"] == 1.0

@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pax_assets.corpora.errors import CorpusError
-from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text
 from pax_assets.nlp.documents import Argument, Document, DocumentError, Entity, Event, Layer
+from pax_assets.nlp.json_values import WrongValueError as _Wrong
+from pax_assets.nlp.json_values import as_list, as_number, as_object, as_text
 
 # How far from its offset a span is looked for. Farther off, frequent words are other words.
 NEARBY = 16

@@ -16,10 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pax_assets.corpora.errors import CorpusError
-from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text, json_list
+from pax_assets.corpora.formats.json_list import json_list
 from pax_assets.corpora.formats.words import TagError, WordText, spans_of_tags
 from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
+from pax_assets.nlp.json_values import WrongValueError as _Wrong
+from pax_assets.nlp.json_values import as_list, as_number, as_object, as_text
 
 
 def read(path: Path) -> Iterator[Document]:

@@ -31,7 +31,7 @@ def read(path: Path) -> Iterator[Document]:
             where = f"{path}, line {number}"
             try:
                 data = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise CorpusError(f"{where}: not a JSON object in UTF-8: {error}") from None
             if not isinstance(data, dict):
                 raise CorpusError(f"{where}: expected an object, found {type(data).__name__}")
@@ -49,18 +49,10 @@ def read(path: Path) -> Iterator[Document]:
 
 
 def write(path: Path, documents: Iterable[Document]) -> int:
-    """Write one document a line (UTF-8) and return their number.
-
-    Texts may hold lone surrogates; such lines are written in ASCII escapes.
-    """
+    """Write one document a line (UTF-8) and return their number."""
     count = 0
     with Path(path).open("w", encoding="utf-8", newline="\n") as out:
         for document in documents:
-            line = document.to_json()
-            try:
-                line.encode("utf-8")
-            except UnicodeEncodeError:
-                line = json.dumps(document.to_dict(), ensure_ascii=True)
-            out.write(line + "\n")
+            out.write(document.to_json() + "\n")
             count += 1
     return count

@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Literal
 
 from pax_assets.corpora.errors import CorpusError
-from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list, json_list
+from pax_assets.corpora.formats.json_list import json_list
 from pax_assets.corpora.formats.words import WordText
 from pax_assets.nlp.documents import Document, DocumentError, Event
+from pax_assets.nlp.json_values import WrongValueError as _Wrong
+from pax_assets.nlp.json_values import as_list
 
 _TURN_END = "[CONTEXT]"
 _CONTEXT_END = "[SEP]"

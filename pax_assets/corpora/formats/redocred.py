@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pax_assets.corpora.errors import CorpusError
-from pax_assets.corpora.formats.checked import WrongValueError as _Wrong
-from pax_assets.corpora.formats.checked import as_list, as_number, as_object, as_text, json_list
+from pax_assets.corpora.formats.json_list import json_list
 from pax_assets.corpora.formats.words import WordText
 from pax_assets.nlp.documents import Document, DocumentError, Entity, Relation
+from pax_assets.nlp.json_values import WrongValueError as _Wrong
+from pax_assets.nlp.json_values import as_list, as_number, as_object, as_text
 
 
 class _Mention(NamedTuple):

@@ -14,6 +14,11 @@ from pax_assets_tests.toy_model import toy_corpus
 
 GOOD = {"doc_id": "a", "text": "Anna", "layers": ["entities"], "entities": []}
 
+ANNA = {"id": "e", "start": 0, "end": 4, "type": "person"}
+EVENT = {"id": "v", "type": "call", "start": 0, "end": 4}
+WITH_EVENT = {**GOOD, "doc_id": "b", "layers": ["events"]}
+BOTH = {**GOOD, "doc_id": "b", "layers": ["entities", "relations"], "entities": [ANNA]}
+
 
 def write_lines(path: Path, *lines: str) -> Path:
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -46,7 +51,35 @@ def test_blank_lines_and_a_byte_order_mark_are_allowed(tmp_path: Path):
     [
         ("{", "not a JSON object"),
         ("[1]", "expected an object, found list"),
-        (json.dumps({"doc_id": "b", "layers": []}), "missing or ill-typed field: 'text'"),
+        (json.dumps({"doc_id": "b", "layers": []}), "'text' is missing"),
+        (json.dumps({**GOOD, "doc_id": None}), "doc_id is a text, and not None"),
+        (json.dumps({**GOOD, "doc_id": "b", "text": None}), "text is a text, and not None"),
+        (json.dumps({**GOOD, "doc_id": "b", "text": 5}), "text is a text, and not 5"),
+        (json.dumps({**GOOD, "doc_id": "b", "entitys": []}), "'entitys' is no field of a document"),
+        (json.dumps({**GOOD, "doc_id": "b", "group": ["g"]}), "group is a text, and not"),
+        (json.dumps({**GOOD, "doc_id": "b", "message_id": 5}), "message_id is a text, and not 5"),
+        (json.dumps({**GOOD, "doc_id": "b", "split": "validation"}), "split is 'validation', exp"),
+        (json.dumps({**GOOD, "doc_id": "b", "layers": [["x"]]}), "unknown layer"),
+        ("[" * 100_000, "not a JSON object"),
+        *(
+            (
+                json.dumps({**GOOD, "doc_id": "b", "entities": [{**ANNA, field: value}]}),
+                complaint,
+            )
+            for field, value, complaint in (
+                ("start", 0.9, "start is a whole number, and not 0.9"),
+                ("start", "0", "start is a whole number, and not '0'"),
+                ("end", True, "end is a whole number, and not True"),
+                ("end", float("inf"), "end is a whole number, and not inf"),
+                ("type", None, "an entity's type is a text, and not None"),
+                ("type", ["a"], "an entity's type is a text, and not"),
+            )
+        ),
+        (json.dumps({**WITH_EVENT, "events": [EVENT, EVENT]}), "two events share an id"),
+        (
+            json.dumps({**BOTH, "relations": [{"head": "e", "tail": "e", "type": "is"}]}),
+            "relation is joins 'e' with itself",
+        ),
         (json.dumps({**GOOD, "doc_id": "b", "layers": ["moods"]}), "unknown layer 'moods'"),
         (
             json.dumps(

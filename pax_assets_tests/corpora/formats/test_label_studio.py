@@ -145,13 +145,17 @@ def test_a_relation_with_a_trigger_is_an_argument(tmp_path: Path, trigger, optio
         (link("a", "b", "knows", direction="left"), [("b", "a", "knows")]),
         (link("a", "b", "knows", direction="bi"), [("a", "b", "knows"), ("b", "a", "knows")]),
         (link("a", "b", "knows", "likes"), [("a", "b", "knows"), ("a", "b", "likes")]),
-        (link("a", "a", "is"), [("a", "a", "is")]),
         ({**link("a", "b", "knows"), "direction": None}, [("a", "b", "knows")]),
     ],
 )
 def test_directions_and_several_labels_become_relations(tmp_path: Path, drawn, relations):
     [document] = read(tmp_path, task(ANNA, BEN, drawn))
     assert document.relations == tuple(Relation(*relation) for relation in relations)
+
+
+def test_a_relation_of_a_span_with_itself_is_refused_with_its_task(tmp_path: Path):
+    with pytest.raises(CorpusError, match=r"document .*: relation is joins 'a' with itself"):
+        read(tmp_path, task(ANNA, BEN, link("a", "a", "is")))
 
 
 def test_relations_without_a_label_get_a_type_by_an_option(tmp_path: Path):

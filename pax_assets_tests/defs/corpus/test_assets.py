@@ -107,6 +107,17 @@ def test_a_leak_that_stands_in_the_files_is_found(lake, labels) -> None:
     assert "conversation g0 in train and test" in find_leaks(folder)
 
 
+def test_a_message_that_two_documents_label_in_two_splits_is_found(lake, labels) -> None:
+    _materialize(lake, annotations, tokenized_dataset)
+    folder = ArtifactStore(lake).current("tokenized_dataset").path
+    for split in ("train", "test"):
+        gold = folder / f"{split}_gold.jsonl"
+        first, *others = gold.read_text().splitlines()
+        first = json.dumps(json.loads(first) | {"message_id": "m7"})
+        gold.write_text("\n".join([first, *others]))
+    assert find_leaks(folder) == ["message m7 in train and test"]
+
+
 def test_observing_the_sources_reports_their_version(labels) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         versions = []

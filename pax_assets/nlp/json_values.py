@@ -1,16 +1,12 @@
-"""Values of JSON that must be of a kind before a loader can use them.
+"""Values of JSON that must be of a kind before anything can use them.
 
 A corpus is a file of strangers: any value may be of any type. Whoever asks here gets the type that
-it asked for, or a sentence about what is there; the loader knows the file and says where.
+it asked for, or a sentence about what is there; the reader knows the file and says where.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-
-from pax_assets.corpora.errors import CorpusError
 
 
 class WrongValueError(ValueError):
@@ -45,18 +41,8 @@ def as_text(given: object, what: str) -> str:
     return given
 
 
-def json_list(path: Path, what: str) -> list[object]:
-    """Return the list that a JSON file holds; `what` says of what it should be ("sentences").
-
-    Raises `CorpusError` for a file that is absent, no JSON in UTF-8, no list or an empty one.
-    """
-    if not path.is_file():
-        raise CorpusError(f"{path} does not exist or is no file: expected a list of {what}")
-    try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{path}: not JSON in UTF-8: {error}") from None
-    if not isinstance(data, list) or not data:
-        found = "an empty one" if data == [] else type(data).__name__
-        raise CorpusError(f"{path}: expected a list of {what}, found {found}")
-    return data
+def as_string(given: object, what: str) -> str:
+    """Return `given` if it is a text, also an empty one."""
+    if not isinstance(given, str):
+        raise WrongValueError(f"{what} is a text, and not {given!r:.40}")
+    return given
