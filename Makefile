@@ -31,7 +31,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install instance demo test lint format dev serve stop system clean gateway promote rollback releases sweep bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency
+.PHONY: install instance demo test lint format dev serve stop system clean gateway promote rollback releases sweep train bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency
 
 install: $(INSTALLED)
 
@@ -88,6 +88,9 @@ releases: install
 # The configurations of PAX_SWEEP=<file.toml> that were not trained on the present dataset yet.
 sweep: install instance
 	$(MODEL_COMMAND) sweep
+
+train: install instance
+	@$(HOME_OF_RUNS) $(BIN)/dagster asset materialize -m pax_assets.definitions --select message_model,onnx_model
 
 # The webhook gateway (docs/gateway.md), until SIGINT or SIGTERM.
 gateway: install

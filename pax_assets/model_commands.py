@@ -26,6 +26,7 @@ from pax_assets.settings import SettingsError, load_settings
 if TYPE_CHECKING:
     import dagster as dg
 
+    from pax_assets.defs.model.tracking import MlflowResource
     from pax_assets.defs.resources import LakeResource
 
 
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command == "promote":
             _decide("promote_model", {"model": given.model, "why": given.why})
         elif given.command == "rollback":
-            _decide("rollback_model", {"action": "rollback", "to": given.to, "why": given.why})
+            config = {"action": "rollback", "to": _release(given.to), "why": given.why}
+            _decide("rollback_model", config)
         elif given.command == "releases":
             _list_releases()
         else:
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model", default="", help="its version, or its number in MLflow (the newest exported)"
     )
     rollback = commands.add_parser("rollback", help="release a former champion again")
-    rollback.add_argument("--to", type=_release, default=0, help="a release (the one before)")
+    rollback.add_argument("--to", default="", help="a release (the one before)")
     for command in (promote, rollback):
         command.add_argument("--why", default="", help="what the list of releases shall say")
     commands.add_parser("releases", help="list the releases")
@@ -73,9 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _release(text: str) -> int:
     if text and not text.isdecimal():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no release's number: make releases lists them"
-        )
+        raise CommandFailed(f"{text!r} is no release's number: make releases lists them")
     return int(text or 0)
 
 
@@ -86,7 +86,9 @@ def _decide(name: str, config: Mapping[str, Any]) -> None:
     from pax_assets.definitions import defs
     from pax_assets.defs.model.released import CHECK
 
-    job = defs().resolve_job_def(name)
+    definitions = defs()
+    _look(config, (definitions.resources or {})["mlflow"])
+    job = definitions.resolve_job_def(name)
     result = _run(
         job,
         dg.DagsterInstance.get(),
@@ -106,6 +108,22 @@ def _decide(name: str, config: Mapping[str, Any]) -> None:
         raise CommandFailed(
             f"that is released, but what serves it was not brought up: {_why(result)}"
         )
+
+
+def _look(config: Mapping[str, Any], mlflow: MlflowResource) -> None:
+    """Refuse what names nothing before a run of it fails, and looks as if the champion had."""
+    from pax_assets.defs.model.gate import NotReleasable
+    from pax_assets.defs.model.promotion import exported_version
+    from pax_assets.lake.releases import NoFormerRelease, Releases, to_go_back_to
+
+    lake = _lake()
+    try:
+        if config.get("action") == "rollback":
+            to_go_back_to(Releases(lake.artifacts()).history(), config["to"])
+        elif config["model"]:
+            exported_version(lake, mlflow, config["model"])
+    except (NotReleasable, NoFormerRelease) as error:
+        raise CommandFailed(str(error)) from None
 
 
 def _list_releases() -> None:
@@ -129,9 +147,15 @@ def _sweep() -> None:
     instance = dg.DagsterInstance.get()
     job = defs().resolve_implicit_global_asset_job_def()
     say(f"sweep: {len(todo)} configurations to train: {', '.join(one.name for one in todo)}")
+    reasons = {}
     for number, one in enumerate(todo, start=1):
         say(f"[{number}/{len(todo)}] {one.name}")
-        _run(job, instance, run_config=QUIET, keys=[SWEEP], partition_key=one.key)
+        run = _run(job, instance, run_config=QUIET, keys=[SWEEP], partition_key=one.key)
+        if run.success:
+            continue
+        if _interrupted(run):
+            raise CommandFailed(f"stopped in {one.name}; make sweep goes on where it was")
+        reasons[one.name] = _why(run)
     result = _run(job, instance, run_config=QUIET, keys=[RESULTS])
     found = result.asset_materializations_for_node(RESULTS)
     if not found:
@@ -147,6 +171,9 @@ def _sweep() -> None:
         )
     if shown["failed"] != "none":
         raise CommandFailed(f"failed: {shown['failed']}")
+    if reasons:
+        said = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        raise CommandFailed(f"without a result: {said}")
 
 
 def _run(
@@ -170,6 +197,12 @@ def _run(
             partition_key=partition_key,
             raise_on_error=False,
         )
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether somebody stopped the run: then nothing else shall be started."""
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(error and "Interrupt" in (error.cls_name or "") for error in errors)
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
@@ -196,7 +229,7 @@ def _aligned(page: str) -> str:
     """Return a page of Markdown with its tables' columns in line."""
     lines = page.splitlines()
     tables = [line for line in lines if line.startswith("|")]
-    cells = {line: [cell.strip() for cell in line.strip("|").split(" | ")] for line in tables}
+    cells = {line: [_cell(part) for part in line.strip("|").split(" | ")] for line in tables}
     widths = [
         max(len(row[column]) for row in cells.values() if column < len(row))
         for column in range(max(map(len, cells.values()), default=0))
@@ -211,6 +244,10 @@ def _aligned(page: str) -> str:
         else:
             shown.append(line)
     return "\n".join(shown)
+
+
+def _cell(text: str) -> str:
+    return text.strip().replace("\\|", "|")
 
 
 if __name__ == "__main__":

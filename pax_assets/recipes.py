@@ -148,6 +148,10 @@ def _configuration(
         raise RecipeError(f"{path}, {name}: encoder is {encoder!r}, expected a name or a folder")
     if "encoder" in given and (path.parent / encoder).is_dir():
         encoder = str((path.parent / encoder).resolve())
+    if (encoder.startswith((".", "/", "~")) or encoder.count("/") > 1) and not Path(
+        encoder
+    ).expanduser().is_dir():
+        raise RecipeError(f"{path}, {name}: encoder {encoder!r} is no folder")
     defaults = Recipe().to_dict()
     values = {**defaults, "epochs": settings.epochs, "seed": settings.seed}
     for field, value in given.items():

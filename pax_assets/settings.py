@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     train_timeout_minutes: int = Field(default=1440, ge=0)
     # What else the cluster needs, as JSON: docs/training.md.
     train_options: Annotated[dict[str, Any], NoDecode] = Field(default_factory=dict)
-    seed: int = 13
+    seed: int = Field(default=13, ge=0)
     # A .toml file with a recipe, or the name of a configuration of the sweep.
     recipe: str = ""
     # A .toml file of configurations to be compared; the shipped example if empty.

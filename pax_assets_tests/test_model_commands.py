@@ -4,11 +4,16 @@ import shutil
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from pax_assets import model_commands
+from pax_assets.defs.model import sweep
 from pax_assets.lake.artifacts import ArtifactStore
 from pax_assets.lake.releases import Releases, Served
 from pax_assets_tests.conftest import PROJECT
+from pax_assets_tests.model_fixtures import toy_dataset
+
+__all__ = ["toy_dataset"]  # a fixture, by its name
 
 
 @pytest.fixture
@@ -65,14 +70,66 @@ def test_a_rollback_that_cannot_be_served_exits_with_its_sentence(here, capsys) 
 
 
 def test_what_is_no_number_of_a_release_is_refused(here, capsys) -> None:
-    with pytest.raises(SystemExit):
-        model_commands.main(["rollback", "--to", "the last"])
+    assert model_commands.main(["rollback", "--to", "the last"]) == 1
     assert "'the last' is no release's number" in capsys.readouterr().err
 
 
-def test_an_empty_variable_of_make_is_none(here) -> None:
-    given = model_commands._parser().parse_args(["rollback", "--to=", "--why="])
-    assert (given.to, given.why) == (0, "")
+def test_an_empty_variable_of_make_is_none(here, capsys) -> None:
+    assert model_commands.main(["rollback", "--to=", "--why="]) == 1
+    assert "no model was released yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["rollback", "--to", "9"], "there is no release 9: the releases go from 1 to 2"),
+        (["promote", "--model", "abc"], "model 'abc' is neither a number in MLflow nor"),
+        (["promote", "--model", "deadbeef"], "no exported model has a version that begins with"),
+    ],
+)
+def test_a_name_of_nothing_is_refused_without_a_run_that_fails(
+    here, command, sentence, capsys
+) -> None:
+    """A failed run of released_model would look as if the champion were broken."""
+    _release(here, "a" * 32, 0.91)
+    _release(here, "b" * 32, 0.92)
+    assert model_commands.main(command) == 1
+    assert sentence in capsys.readouterr().err
+    assert dg.DagsterInstance.get().get_runs_count() == 0
+
+
+@pytest.fixture
+def two_configurations(here, toy_dataset, monkeypatch, tmp_path) -> str:
+    ArtifactStore(here).publish("tokenized_dataset", toy_dataset)
+    file = tmp_path / "sweep.toml"
+    file.write_text("[configurations.one]\nepochs = 1\n[configurations.two]\nepochs = 2\n")
+    monkeypatch.setenv("PAX_SWEEP", str(file))
+    return here
+
+
+def test_a_sweep_of_which_nothing_could_be_trained_ends_with_why(
+    two_configurations, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("PAX_MLFLOW_URI", "sqlite:////proc/no/such.db")
+    assert model_commands.main(["sweep"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("sweep: without a result: one: ")
+    assert "; two: " in said
+
+
+def test_a_sweep_that_is_stopped_starts_nothing_else(
+    two_configurations, monkeypatch, capsys
+) -> None:
+    begun = []
+
+    def stopped(*_arguments, **_options) -> None:
+        begun.append(1)
+        raise DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(sweep, "_trained", stopped)
+    assert model_commands.main(["sweep"]) == 1
+    assert "stopped in one; make sweep goes on where it was" in capsys.readouterr().err
+    assert len(begun) == 1
 
 
 def test_a_sweep_that_cannot_be_read_is_named(here, monkeypatch, tmp_path, capsys) -> None:

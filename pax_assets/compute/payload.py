@@ -14,6 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from shutil import which
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # Idle OpenMP threads spin by default and starve the other process of a two-core machine.
 QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+# A caller that is killed outright cannot stop its payload, whose successor would then run beside
+# it. (The kernel's signal is of the thread that starts it, which here waits for its end.)
+_ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if which("setpriv") else ()
 _POLL_SECONDS = 0.2
 _TAIL_LINES = 40
 
@@ -87,7 +91,7 @@ def run_command(
         extras=dict(extras or {}),
     ) as session:
         process = subprocess.Popen(
-            command,
+            [*_ENDS_WITH_ITS_PARENT, *command],
             env={**environment, **session.get_bootstrap_env_vars()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

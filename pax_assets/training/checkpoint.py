@@ -32,6 +32,7 @@ from pax_assets.training.device import Place
 from pax_assets.training.encoder import WEIGHTS
 
 FORMAT = 1
+_CODE = [Path(__file__).with_name(f"{name}.py") for name in ("data", "loop", "losses", "model")]
 # What training and the choice of the best epoch depend on; the test part is read only after.
 _DATASET_FILES = (
     "train.parquet",
@@ -100,6 +101,8 @@ def fingerprint(
         "precision": "bf16" if place.bf16 else "fp32",
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        # Steps of another loss or another model would not be the same run's.
+        "code": hashlib.sha256(b"".join(file.read_bytes() for file in _CODE)).hexdigest(),
     }
 
 

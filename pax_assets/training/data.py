@@ -58,7 +58,12 @@ def load_windows(path: Path) -> list[LabelledWindow]:
     """Read `{train,dev,test}.parquet` of a tokenized dataset."""
     if not path.is_file():
         raise DatasetError(f"{path} does not exist: materialize tokenized_dataset first")
-    table = pq.read_table(path).combine_chunks()
+    try:
+        table = pq.read_table(path).combine_chunks()
+    except pa.ArrowException as error:
+        raise DatasetError(
+            f"{path} is no whole Parquet file ({error}): materialize tokenized_dataset again"
+        ) from error
     if lacking := {*_TOKENS, *SILENT} - set(table.column_names):
         raise DatasetError(
             f"{path} has no column {min(lacking)}, so another version of PAX wrote it: "

@@ -16,7 +16,10 @@ _BEST = "best."
 
 
 class Record:
-    """Epochs' records in order; the best is the first with the highest mean dev F1."""
+    """Epochs' records in order; the best is the first with the highest mean dev F1.
+
+    Among equals, as where dev has nothing to find, it is that with the lowest dev loss.
+    """
 
     def __init__(self) -> None:
         self.history: list[dict[str, Any]] = []
@@ -27,7 +30,7 @@ class Record:
         """The number of the best epoch, 0 before the first."""
         if not self.history:
             return 0
-        return max(self.history, key=lambda entry: entry["dev_mean_f1"])["epoch"]
+        return max(self.history, key=lambda e: (e["dev_mean_f1"], -e["dev_loss"]))["epoch"]
 
     def add(self, entry: dict[str, Any], model: nn.Module) -> None:
         """Add the record of the epoch that the model just went through."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -24,23 +25,29 @@ import torch
 import transformers
 
 from pax_assets.corpora.formats import jsonl
-from pax_assets.inference.tokenization import TextTokenizer
+from pax_assets.inference.tokenization import TextTokenizer, TokenizerError
 from pax_assets.nlp import metrics
 from pax_assets.nlp.documents import Document
-from pax_assets.nlp.labels import LabelScheme
+from pax_assets.nlp.labels import LabelScheme, LabelSchemeError
 from pax_assets.training import artifact, calibration
+from pax_assets.training.artifact import ModelArtifactError
 from pax_assets.training.checkpoint import CheckpointError, fingerprint
 from pax_assets.training.data import DatasetError, LabelledWindow, load_windows
 from pax_assets.training.device import Place, place
-from pax_assets.training.encoder import resolve
+from pax_assets.training.encoder import EncoderError, resolve
 from pax_assets.training.evaluation import score, scored_in_detail, torch_forward, torch_pipeline
 from pax_assets.training.keeper import Keeper, Pace, restore_random_state, shared_number
-from pax_assets.training.loop import EpochLoss, Trainer
+from pax_assets.training.loop import DivergedError, EpochLoss, Trainer
 from pax_assets.training.model import HeadsConfig, flops_per_token
 from pax_assets.training.recipe import Recipe
 from pax_assets.training.record import Record
 from pax_assets.training.reporting import Reporter, reporter
 
+# What is wrong with what was given, in a sentence that needs no traceback.
+_SAID = (
+    *(DatasetError, DivergedError, EncoderError, LabelSchemeError, ModelArtifactError),
+    *(TokenizerError, FileNotFoundError),
+)
 _EVALUATION_AT_MOST = timedelta(hours=3)
 
 
@@ -92,7 +99,9 @@ def parser() -> argparse.ArgumentParser:
                 option, action=argparse.BooleanOptionalAction, default=field.default
             )
         else:
-            described.add_argument(option, type=type(field.default), default=field.default)
+            described.add_argument(
+                option, type=type(field.default), default=field.default, help="(%(default)s)"
+            )
     return described
 
 
@@ -322,4 +331,7 @@ def _line(entry: dict[str, Any], epochs: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except _SAID as said:
+        sys.exit(f"{type(said).__name__}: {said}")

@@ -1,11 +1,14 @@
 """A payload runs in its own process, is followed while it runs, and is stopped with the run."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 
 from pax_assets.compute.payload import PayloadFailed, run_payload
@@ -96,3 +99,39 @@ def test_an_interrupted_run_stops_its_payload(module, tmp_path, monkeypatch) -> 
     assert _run(body).success
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+CALLER = """
+import sys
+import dagster as dg
+from pax_assets.compute.payload import run_payload
+
+@dg.asset
+def caller(context: dg.AssetExecutionContext) -> None:
+    run_payload(context, sys.argv[1], [sys.argv[2]], processes=1)
+
+dg.materialize([caller], raise_on_error=False)
+"""
+
+
+def test_a_caller_that_is_killed_outright_leaves_no_payload_behind(module, tmp_path) -> None:
+    """Else what it started would write into the same checkpoints as its successor's."""
+    pid_file = tmp_path / "pid"
+    command = [sys.executable, "-c", CALLER, module(SLEEPING), str(pid_file)]
+    caller = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        assert _within(60, lambda: pid_file.exists() and pid_file.read_text())
+    finally:
+        caller.kill()
+        caller.wait()
+    pid = int(pid_file.read_text())
+    assert _within(45, lambda: not psutil.pid_exists(pid))
+
+
+def _within(seconds: float, holds) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return bool(holds())

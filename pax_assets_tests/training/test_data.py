@@ -91,3 +91,10 @@ def test_a_dataset_of_another_version_is_refused_with_what_to_do(toy_dataset: Pa
     pq.write_table(table, tmp_path / "train.parquet")
     with pytest.raises(DatasetError, match=r"no column silent_roles.*materialize tokenized_data"):
         load_windows(tmp_path / "train.parquet")
+
+
+def test_a_cut_file_is_refused_with_what_to_do(toy_dataset: Path, tmp_path: Path):
+    whole = (toy_dataset / "train.parquet").read_bytes()
+    (tmp_path / "train.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DatasetError, match=r"no whole Parquet file.*materialize tokenized_dataset"):
+        load_windows(tmp_path / "train.parquet")

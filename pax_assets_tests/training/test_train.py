@@ -18,6 +18,7 @@ from pax_assets.training import artifact
 from pax_assets.training.artifact import ModelArtifactError
 from pax_assets.training.evaluation import score, torch_pipeline
 from pax_assets.training.train import main
+from pax_assets_tests.conftest import PROJECT
 from pax_assets_tests.model_fixtures import TOY_RECIPE
 
 
@@ -104,3 +105,24 @@ def test_two_processes_learn_what_one_learns(toy_encoder: Path, toy_dataset: Pat
         histories.append([entry["train_loss"] for entry in metrics_file["epochs"]])
         assert json.loads((output / "lineage.json").read_text())["processes"] == processes
     assert histories[0] == pytest.approx(histories[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"dataset": "nowhere"}, "LabelSchemeError: "),
+        ({"encoder": "/no/such"}, "EncoderError: encoder '/no/such': no such folder"),
+        ({"lineage": "none.json"}, "FileNotFoundError: "),
+    ],
+)
+def test_what_is_wrong_with_the_command_line_is_a_sentence(
+    toy_encoder: Path, toy_dataset: Path, tmp_path: Path, change, said
+):
+    given = {"dataset": str(toy_dataset), "encoder": str(toy_encoder), "output": "model", **change}
+    command = [sys.executable, "-m", "pax_assets.training.train"]
+    command += [f"--{name}={value}" for name, value in given.items()]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -70,7 +70,7 @@ def promote(
     """
     store = lake.artifacts()
     dataset = store.current("tokenized_dataset")
-    graphs = _exported(lake, mlflow, model) if model else store.current("onnx_model").version
+    graphs = exported_version(lake, mlflow, model) if model else store.current("onnx_model").version
     challenger = challenger_of(lake, graphs, dataset.version, named=bool(model))
     releases = Releases(store)
     for _ in range(_ATTEMPTS):
@@ -179,8 +179,11 @@ def _require_servable(lake: LakeResource, target: Release) -> None:
         ) from None
 
 
-def _exported(lake: LakeResource, mlflow: MlflowResource, name: str) -> str:
-    """Return the version of the newest graphs of the model that a person named."""
+def exported_version(lake: LakeResource, mlflow: MlflowResource, name: str) -> str:
+    """Return the version of the newest graphs of the model that a person named.
+
+    Raises `NotReleasable` where there is no such model, or no graphs of it.
+    """
     wanted = name.strip().lower()
     if wanted.isdigit() and len(wanted) < _PREFIX:
         registry = mlflow.registry()

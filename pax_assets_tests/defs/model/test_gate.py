@@ -85,3 +85,7 @@ def test_a_model_under_its_floor_is_no_candidate() -> None:
     assert under_the_floor(good) == []
     assert under_the_floor({"entity": good["entity"]}) == []  # nothing else was annotated
     assert "relation" in under_the_floor(good | {"relation": 0.1})[0]
+
+
+def test_a_model_that_no_head_of_was_judged_on_test_is_no_candidate() -> None:
+    assert "no head was judged on test" in under_the_floor({})[0]
