@@ -121,7 +121,7 @@ def test_a_checkpoint_of_another_run_is_ignored_with_a_reason(
     checkpoint.write(room, 40, {"format": 0, "recipe day": 3}, foreign)
     main([*given, "--epochs=1", f"--output={output}", f"--checkpoint={room}", *options])
     said = capfd.readouterr().err
-    reason = f"checkpoint {room} is not used: it is of a run with another dataset dev.parquet"
+    reason = f"checkpoint {room} is not used: it is of a run with another code, another dataset dev"
     assert (reason in said) == (not options)
     assert "resuming" not in said
     assert [entry["epoch"] for entry in history(output)] == [1]
@@ -144,7 +144,8 @@ def test_a_checkpoint_of_another_run_is_ignored_with_a_reason(
 def test_patience_ends_after_epochs_without_a_better_one(scores, patience, stops):
     record = Record()
     for epoch, score in enumerate(scores, start=1):
-        record.add({"epoch": epoch, "dev_mean_f1": score}, torch.nn.Linear(1, 1))
+        entry = {"epoch": epoch, "dev_mean_f1": score, "dev_loss": 1.0}
+        record.add(entry, torch.nn.Linear(1, 1))
     assert record.out_of_patience(patience) is stops
 
 
@@ -156,3 +157,10 @@ def test_all_processes_stop_together(given: list[str], tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert "no better epoch in 1: stopping" in done.stderr
     assert [entry["epoch"] for entry in history(output)] == [1, 2]
+
+
+def test_where_dev_has_nothing_to_find_the_epoch_with_the_lowest_loss_is_kept():
+    record = Record()
+    for epoch, loss in enumerate((3.0, 1.0, 2.0), 1):
+        record.add({"epoch": epoch, "dev_mean_f1": 0.0, "dev_loss": loss}, torch.nn.Linear(1, 1))
+    assert record.best_epoch == 2
