@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 _MOST_EPOCHS = 1000
 _SHARES = ("warm_up", "encoder_dropout", "head_dropout", "hidden_tokens")
 _AMOUNTS = (
-    *("patience", "encoder_rate", "weight_decay", "seed"),
+    *("patience", "encoder_rate", "head_rate", "weight_decay", "seed"),
     *("entity_weight", "trigger_weight", "relation_weight", "argument_weight"),
 )
 
@@ -48,7 +48,7 @@ class Recipe:
             (("epochs", "batch_tokens", "accumulate"), lambda v: v >= 1, "1 or more"),
             (_SHARES, lambda v: 0 <= v < 1, "at least 0 and under 1"),
             (_AMOUNTS, lambda v: v >= 0, "0 or more"),
-            (("head_rate", "clip"), lambda v: v > 0, "more than 0"),
+            (("clip",), lambda v: v > 0, "more than 0"),
             (("epochs",), lambda v: v <= _MOST_EPOCHS, f"at most {_MOST_EPOCHS}"),
         ):
             for name in names:

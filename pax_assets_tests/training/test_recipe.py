@@ -14,7 +14,7 @@ from pax_assets.training.recipe import Recipe
         ({"accumulate": 0}, "accumulate is 0, expected 1 or more"),
         ({"patience": -1}, "patience is -1, expected 0 or more"),
         ({"encoder_dropout": 1.0}, "encoder_dropout is 1.0, expected at least 0 and under 1"),
-        ({"clip": float("nan")}, "clip is nan, expected 0 or more"),
+        ({"clip": float("nan")}, "clip is nan, expected more than 0"),
     ],
 )
 def test_numbers_that_make_no_recipe_are_refused(wrong, sentence):
