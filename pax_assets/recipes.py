@@ -151,7 +151,8 @@ def _configuration(
     if (encoder.startswith((".", "/", "~")) or encoder.count("/") > 1) and not Path(
         encoder
     ).expanduser().is_dir():
-        raise RecipeError(f"{path}, {name}: encoder {encoder!r} is no folder")
+        said = f"{path}, {name}: encoder" if "encoder" in given else "PAX_ENCODER"
+        raise RecipeError(f"{said} is {encoder!r}, which is no folder")
     defaults = Recipe().to_dict()
     values = {**defaults, "epochs": settings.epochs, "seed": settings.seed}
     for field, value in given.items():

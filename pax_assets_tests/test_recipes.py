@@ -78,7 +78,7 @@ def test_an_encoder_beside_the_file_is_meant_by_its_name_there(write, tmp_path) 
         ("seed = -1", "seed is -1, expected 0 or more"),
         ("clip = 0", "clip is 0.0, expected more than 0"),
         ("epochs = 100000000", "epochs is 100000000, expected at most 1000"),
-        ('encoder = "/no/such/folder"', "encoder '/no/such/folder' is no folder"),
+        ('encoder = "/no/such/folder"', "encoder is '/no/such/folder', which is no folder"),
         ("encoder = 3", "encoder is 3"),
         ("epochs 3", "no TOML"),
     ],

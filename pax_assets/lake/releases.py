@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 KEY = "released_model"
 FILE = "release.json"
 
+# Digits of a version that sentences and tables show: more than a person needs to name it.
+_DIGITS = 12
+
 
 class NoFormerRelease(LookupError):
     """A release to go back to that is not there; the message says which there are."""
@@ -42,6 +45,11 @@ class Served:
     variant: str
     dataset_version: str
     metrics: Mapping[str, float]
+
+    @property
+    def model(self) -> str:
+        """The model's version as people are shown it, and as `make promote` takes it."""
+        return self.model_version[:_DIGITS]
 
     def same_answers(self, other: Served) -> bool:
         """Whether the two are one model, one graph, one variant."""
@@ -209,14 +217,14 @@ def to_go_back_to(history: Sequence[Release], number: int = 0) -> Release:
         target = by_number.get(target.restores or 0, target)
         if target.same_answers(champion):
             raise NoFormerRelease(
-                f"release {number} is model {target.model_version}, which is the champion already"
+                f"release {number} is model {target.model}, which is the champion already"
             )
         return target
     stack = standing(history)
     if len(stack) < 2:
         raise NoFormerRelease(
             f"there is no champion before release {stack[-1].number} (model "
-            f"{champion.model_version}): name the release to go to (make releases lists them)"
+            f"{champion.model}): name the release to go to (make releases lists them)"
         )
     return stack[-2]
 

@@ -75,17 +75,17 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The outcome in one sentence."""
-        model = self.challenger.model_version
+        model = self.challenger.model
         if self.same:
             return f"model {model} is the champion already"
         if self.refused:
-            kept = self.champion.model_version if self.champion else "none"
+            kept = self.champion.model if self.champion else "none"
             return f"model {model} is refused, {kept} stays: " + "; ".join(self.refused)
         if self.champion is None:
             return f"model {model} is the first champion: there was nothing to compare it with"
-        if self.champion.model_version == model:
+        if self.champion.model_version == self.challenger.model_version:
             return f"model {model}, exported anew, takes the place of its former graphs"
-        return f"model {model} is better than {self.champion.model_version}"
+        return f"model {model} is better than {self.champion.model}"
 
     @property
     def page(self) -> str:
@@ -139,9 +139,7 @@ def compare(
         try:
             metrics = _measure(context, lake, challenger, dataset)
         except Unmeasurable as error:
-            raise NotReleasable(
-                f"model {challenger.model_version} cannot be released: {error}"
-            ) from None
+            raise NotReleasable(f"model {challenger.model} cannot be released: {error}") from None
         challenger = replace(challenger, metrics=metrics)
     scores = _champions_scores(context, lake, champion, challenger, dataset)
     if not scores:
@@ -201,7 +199,7 @@ def _why_refused(
     if left and not challenger.named:
         refused.append(
             f"it was withdrawn by release {left.number} ({left.released_at[:10]}: {left.why}); "
-            f"make promote MODEL={challenger.model_version} lets it try again"
+            f"make promote MODEL={challenger.model} lets it try again"
         )
     if champion is None:
         return refused

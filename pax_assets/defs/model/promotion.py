@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 5
 _PREFIX = 6
-# Digits of a model's version in tables; more than a person needs to name it.
-_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ def roll_back(
             "decide again; nothing was changed"
         ) from None
     sentence = (
-        f"release {release.number}: model {release.model_version} of release {target.number} is "
+        f"release {release.number}: model {release.model} of release {target.number} is "
         f"the champion again, and {release.withdraws} is withdrawn"
     )
     page = f"Not compared: a rollback passes no gate.\n\n{release_table([champion, release])}"
@@ -174,7 +172,7 @@ def _require_servable(lake: LakeResource, target: Release) -> None:
         Runtime.load(graphs.path, target.variant, threads=1)
     except (MissingArtifact, OSError, ValueError) as error:
         raise NotReleasable(
-            f"release {target.number} (model {target.model_version}) cannot be served any more: "
+            f"release {target.number} (model {target.model}) cannot be served any more: "
             f"{error}; nothing was changed"
         ) from None
 
@@ -238,7 +236,7 @@ def release_table(history: Sequence[Release]) -> str:
             {
                 "release": release.number,
                 "is": _state(release, history[-1], back),
-                "model": release.model_version[:_SHOWN],
+                "model": release.model,
                 "MLflow": release.mlflow_version or "",
                 "variant": release.variant,
                 "when (UTC)": release.released_at[:16].replace("T", " "),

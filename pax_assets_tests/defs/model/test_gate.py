@@ -17,8 +17,11 @@ CHAMPION = {"entity": 0.90, "event": 0.80, "argument": 0.75, "relation": 0.70}
 ALL = dict.fromkeys(SCORES, 100)
 
 
+GOOD = dict.fromkeys(QUALITY_FLOOR, 0.9)
+
+
 def _challenger(model: str = "new", onnx: str = "o2", **scores: float) -> Challenger:
-    return Challenger(model, onnx, "fp32", "d", CHAMPION | scores, test={})
+    return Challenger(model, onnx, "fp32", "d", CHAMPION | scores, test=GOOD)
 
 
 def _release(model: str = "old", onnx: str = "o1") -> Release:
@@ -76,15 +79,14 @@ def test_a_withdrawn_model_is_refused_until_it_is_named() -> None:
     (sentence,) = why_refused(better, _release(), CHAMPION, ALL, left)
     assert "withdrawn by release 4" in sentence
     assert "wrong dates" in sentence
-    named = Challenger("new", "o2", "fp32", "d", better.metrics, test={}, named=True)
+    named = Challenger("new", "o2", "fp32", "d", better.metrics, test=GOOD, named=True)
     assert why_refused(named, _release(), CHAMPION, ALL, left) == []
 
 
 def test_a_model_under_its_floor_is_no_candidate() -> None:
-    good = dict.fromkeys(QUALITY_FLOOR, 0.9)
-    assert under_the_floor(good) == []
-    assert under_the_floor({"entity": good["entity"]}) == []  # nothing else was annotated
-    assert "relation" in under_the_floor(good | {"relation": 0.1})[0]
+    assert under_the_floor(GOOD) == []
+    assert under_the_floor({"entity": GOOD["entity"]}) == []  # nothing else was annotated
+    assert "relation" in under_the_floor(GOOD | {"relation": 0.1})[0]
 
 
 def test_a_model_that_no_head_of_was_judged_on_test_is_no_candidate() -> None:

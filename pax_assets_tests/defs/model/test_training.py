@@ -59,17 +59,28 @@ def test_a_model_under_its_floor_blocks_and_the_run_says_so(
 
 
 def test_a_training_that_dies_ends_its_mlflow_run_as_failed(
-    toy_lake, tracking, materialize, monkeypatch
+    toy_lake, toy_encoder, tracking, materialize, monkeypatch, tmp_path
 ) -> None:
-    monkeypatch.setenv("PAX_ENCODER", "/nowhere/encoder")
+    monkeypatch.setenv("PAX_ENCODER", str(toy_encoder))
+    (tmp_path / "wild.toml").write_text("encoder_rate = 1e30\n")
+    monkeypatch.setenv("PAX_RECIPE", str(tmp_path / "wild.toml"))
     result = materialize(message_model)
     assert not result.success
     experiment = tracking.client().get_experiment_by_name("pax")
     (newest, *_) = tracking.client().search_runs([experiment.experiment_id], max_results=1)
     assert newest.info.status == "FAILED"
-    assert "/nowhere/encoder" in str(result.all_events[-3:]) or any(
-        "/nowhere/encoder" in str(e.event_specific_data) for e in result.all_events
-    )
+    said = [str(event.event_specific_data) for event in result.all_events if event.is_step_failure]
+    assert "training diverged in epoch 1" in said[0]
+
+
+def test_an_encoder_that_is_not_there_is_named_before_anything_starts(
+    toy_lake, materialize, monkeypatch
+) -> None:
+    monkeypatch.setenv("PAX_ENCODER", "/nowhere/encoder")
+    result = materialize(message_model)
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    said = failed.step_failure_data.error.cause.message
+    assert "PAX_ENCODER is '/nowhere/encoder', which is no folder" in said
 
 
 def test_a_retry_finds_the_checkpoint_of_the_training_that_was_killed(
