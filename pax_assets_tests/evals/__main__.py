@@ -97,8 +97,16 @@ def main() -> None:
     parser.add_argument("set", choices=EVALUATIONS)
     parser.add_argument("--seeds", default=os.environ.get("PAX_EVAL_SEEDS", ""))
     parser.add_argument("--encoder", default=os.environ.get("PAX_EVAL_ENCODER", "minilm"))
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        default=bool(os.environ.get("PAX_EVAL_ALONE")),
+        help="begin with the encoder, also where another corpus would come first",
+    )
     given = parser.parse_args()
     chosen = EVALUATIONS[given.set]
+    if given.alone:
+        chosen = replace(chosen, first="")
     started = time.monotonic()
     documents = _documents(given.set)
     seeds = [int(seed) for seed in (given.seeds or chosen.seeds).split(",")]
