@@ -358,8 +358,13 @@ def test_make_serve_serves_in_the_foreground_and_a_second_one_finds_it(
 ) -> None:
     environment = {**os.environ, "PAX_LAKE": str(bentos.lake), "PAX_API_PORT": str(port)}
     command = [sys.executable, "-m", "pax_assets.compute.local_service"]
+    # As in a terminal: what a shell starts in the background ignores SIGINT, and so would this.
     serving = subprocess.Popen(
-        [*command, "serve"], cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+        ["env", "--default-signal=INT", *command, "serve"],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert serving.stdout is not None
