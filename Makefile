@@ -31,7 +31,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 SYSTEM_PACKAGES := chromium openjdk-17-jre-headless podman buildah runc debootstrap
 
-.PHONY: install instance demo test lint format dev serve stop system clean gateway promote rollback releases sweep train bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency
+.PHONY: install instance demo test lint format dev serve stop system clean gateway promote rollback releases sweep train bench-gateway bench-etl bench-incremental bench-mail bench-train spark-package fuzz faults bench-latency bench-insight-latency bench-score bench-infer bench-recognizers
 
 install: $(INSTALLED)
 
@@ -102,6 +102,22 @@ bench-gateway: install
 # Landing to `messages` with the landing sensor on; about four minutes.
 bench-latency: install
 	@$(BIN)/python -m pax_assets_tests.benchmarks.landing_latency
+
+# The same to `insights/*`, with the released model of the lake; make demo releases one.
+bench-insight-latency: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.landing_latency scored
+
+# The runtime against transformers' pipeline and bare ONNX Runtime, with the lake's champion.
+bench-infer: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_infer
+
+# What the recognizers find in a table of cases, and what they cost.
+bench-recognizers: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.recognizers
+
+# Batch scoring against the bare runtime, with the same model; 100,000 messages for the memory.
+bench-score: install
+	@$(BIN)/python -m pax_assets_tests.benchmarks.bench_score
 
 # Writers killed while they write (SIGKILL), races of writers; about ten minutes, needs Java.
 faults: install

