@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pax_assets.settings import Settings
+from pax_assets.training.encoder import is_missing_folder
 from pax_assets.training.recipe import Recipe
 
 Value = int | float | bool
@@ -148,9 +149,7 @@ def _configuration(
         raise RecipeError(f"{path}, {name}: encoder is {encoder!r}, expected a name or a folder")
     if "encoder" in given and (path.parent / encoder).is_dir():
         encoder = str((path.parent / encoder).resolve())
-    if (encoder.startswith((".", "/", "~")) or encoder.count("/") > 1) and not Path(
-        encoder
-    ).expanduser().is_dir():
+    if is_missing_folder(encoder):
         said = f"{path}, {name}: encoder" if "encoder" in given else "PAX_ENCODER"
         raise RecipeError(f"{said} is {encoder!r}, which is no folder")
     defaults = Recipe().to_dict()

@@ -90,6 +90,13 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = None
     # Serving
     threads: int = Field(default=0, ge=0, le=1024)
+    # What runs the model, in the service and in batch scoring.
+    provider: Literal["cpu", "openvino", "cuda", "tensorrt"] = "cpu"
+
+    @property
+    def chip(self) -> Literal["cpu", "gpu"]:
+        """On which kind of chip the model runs: it decides which variant is released."""
+        return "gpu" if self.provider in {"cuda", "tensorrt"} else "cpu"
 
     @field_validator("lake")
     @classmethod

@@ -39,6 +39,8 @@ class Release:
     model_tag: str
     model_version: str
     variant: str
+    # Of phone numbers without a country code, as in batch scoring.
+    region: str
     lineage: dict[str, Any]
 
     @classmethod
@@ -59,6 +61,7 @@ class Release:
             **self.lineage,
             "model_version": self.model_version,
             "variant": self.variant,
+            "region": self.region,
             "bento": self.bento,
         }
 

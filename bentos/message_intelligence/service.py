@@ -38,7 +38,9 @@ class MessageIntelligence:
         from pax_assets.inference.runtime import Runtime
 
         threads = int(os.environ.get("PAX_THREADS") or 0)
-        runtime = Runtime.load(Path(self.model.path), RELEASE.variant, threads=threads)
+        runtime = Runtime.load(
+            Path(self.model.path), RELEASE.variant, threads, region=RELEASE.region
+        )
         app.state.engine = Engine(runtime, RELEASE, ServiceMetrics(RELEASE.model_version))
         self._ready = True
 

@@ -51,7 +51,16 @@ def analysis_of(data: Mapping[str, Any]) -> Analysis:
     """Read the analysis in one result; `KeyError` or `TypeError` where it is none."""
     return Analysis(
         entities=tuple(
-            FoundEntity(e["id"], e["type"], e["text"], e["start"], e["end"], e["score"])
+            FoundEntity(
+                e["id"],
+                e["type"],
+                e["text"],
+                e["start"],
+                e["end"],
+                e["score"],
+                e.get("value"),
+                e.get("recognizer"),
+            )
             for e in data["entities"]
         ),
         events=tuple(

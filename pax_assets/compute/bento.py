@@ -30,7 +30,17 @@ BENTO_NAME = "message_intelligence"
 MODEL_NAME = "message_intelligence_model"
 SERVICE = "bentos.message_intelligence.service:MessageIntelligence"
 # What an image installs: nothing that trains or orchestrates.
-PACKAGES = ("bentoml", "numpy", "onnxruntime", "pydantic", "tokenizers")
+PACKAGES = (
+    "bentoml",
+    "numpy",
+    "onnxruntime",
+    "phonenumbers",
+    "pydantic",
+    "python-stdnum",
+    "tokenizers",
+)
+# What a variant needs besides.
+ENGINES = {"bf16": ("openvino",)}
 # The rooms that the service imports, and the programs beside it that are no part of it.
 ROOMS = ("bentos/message_intelligence", "pax_assets/nlp", "pax_assets/inference")
 
@@ -64,13 +74,19 @@ class BuiltBento:
 
 
 def build_bento(
-    onnx_dir: Path, variant: str, lineage: Mapping[str, Any], bentoml_home: Path
+    onnx_dir: Path,
+    variant: str,
+    lineage: Mapping[str, Any],
+    bentoml_home: Path,
+    *,
+    region: str = "US",
 ) -> BuiltBento:
     """Build the Bento that serves `<onnx_dir>/<variant>/model.onnx`, or find it already built.
 
     `lineage` is what `/v1/lineage` answers and must hold `model_version`; its scalars become
     labels. It is no part of the version: where the same content was built before, that Bento
     keeps the lineage of its first build. The Bento becomes the current one of `bentoml_home`.
+    `region` is that of phone numbers without a country code.
     Takes about 4 s, and no network. Raises `BentoError`.
     """
     model_version = str(lineage.get("model_version") or "")
@@ -83,14 +99,14 @@ def build_bento(
         )
     home = bentoml_home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    packages = [f"{name}=={version(name)}" for name in PACKAGES]
+    packages = [f"{name}=={version(name)}" for name in (*PACKAGES, *ENGINES.get(variant, ()))]
     labels = labels_of({**lineage, "variant": variant})
     with tempfile.TemporaryDirectory(prefix=".build-", dir=home) as work:
         model = _copy_model(onnx_dir, variant, Path(work) / "model")
         source = _copy_source(Path(work) / "source")
         model_hash = directory_hash(model)[:16]
         code_hash = directory_hash(source)
-        identity = [model_version, variant, model_hash, code_hash, *packages]
+        identity = [model_version, variant, region, model_hash, code_hash, *packages]
         bento_version = (
             f"{_tag_part(model_version)}-{sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
         )
@@ -100,6 +116,7 @@ def build_bento(
             "model_tag": model_tag,
             "model_version": model_version,
             "variant": variant,
+            "region": region,
             "lineage": dict(lineage),
         }
         (source / "bentos/message_intelligence/release.json").write_text(

@@ -7,24 +7,30 @@ stored one. It is warmed up on loading; the first request is as fast as the seco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from pax_assets.inference.pipeline import BATCH_TOKENS, INPUTS, Pipeline
-from pax_assets.inference.session import OtherGraphError, open_session, run
+from pax_assets.inference.pipeline import BATCH_TOKENS, INPUTS, OUTPUTS, PAD_TOKENS, Pipeline
+from pax_assets.inference.session import OtherGraphError, open_session
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp.documents import Analysis
 from pax_assets.nlp.labels import LabelScheme
+from pax_assets.nlp.merge import merged
+from pax_assets.nlp.recognizers import Recognizers
 
 MODEL_FILE = "model.onnx"
+# The variant that has full precision weights and runs in OpenVINO.
+BF16 = "bf16"
 
 
 class Runtime:
     """An opened model. Thread-safe: several threads may call `analyze` at once."""
 
-    def __init__(self, pipeline: Pipeline, variant: str) -> None:
+    def __init__(
+        self, pipeline: Pipeline, variant: str, recognizers: Recognizers | None = None
+    ) -> None:
         """Use `Runtime.load`."""
         self._pipeline = pipeline
+        self._recognizers = recognizers
         self.variant = variant
 
     @classmethod
@@ -33,29 +39,42 @@ class Runtime:
         folder: Path,
         variant: str = "fp32",
         threads: int = 0,
+        *,
+        region: str | None = None,
+        provider: str | None = None,
         batch_tokens: int = BATCH_TOKENS,
+        pad_tokens: int = PAD_TOKENS,
     ) -> Runtime:
         """Open `<folder>/<variant>/model.onnx` with its tokenizer and labels, and warm it up.
 
-        `threads` 0 takes what this process may use. Raises `ModelFileError` (`OtherGraphError` for
-        a model of another version), `TokenizerError` or `LabelSchemeError`, each naming the file.
+        `threads` 0 takes what this process may use; `provider` None what `PAX_PROVIDER` names.
+        With a `region` (of phone numbers without a country code, "US") the recognizers' spans are
+        merged into the model's (`nlp.merge`); without one the model answers alone. Raises
+        `ModelFileError` (`OtherGraphError` for a model of another version), `ProviderError`,
+        `TokenizerError` or `LabelSchemeError`, each naming the file.
         """
         folder = Path(folder)
-        session = open_session(folder / variant / MODEL_FILE, threads)
-        inputs = {value.name for value in session.get_inputs()}
-        if inputs != set(INPUTS):
-            raise OtherGraphError(
-                f"{folder / variant / MODEL_FILE} was exported by another version of PAX (it takes "
-                f"{', '.join(sorted(inputs))}): materialize message_model and onnx_model again"
-            )
+        path = folder / variant / MODEL_FILE
+        session = open_session(path, threads, provider, bf16=variant == BF16)
+        for what, names, wanted in (
+            ("takes", session.inputs, INPUTS),
+            ("gives", session.outputs, OUTPUTS),
+        ):
+            if set(names) != set(wanted):
+                raise OtherGraphError(
+                    f"{path} was exported by another version of PAX (it {what} "
+                    f"{', '.join(sorted(names))}): materialize onnx_model again, and message_model "
+                    "before it if that is refused"
+                )
         pipeline = Pipeline(
             TextTokenizer.load(folder),
             LabelScheme.load(folder),
-            partial(run, session),
+            session,
             batch_tokens=batch_tokens,
+            pad_tokens=pad_tokens,
         )
         pipeline.analyze(["warm up", "warm up " * 300])
-        return cls(pipeline, variant)
+        return cls(pipeline, variant, Recognizers(region) if region else None)
 
     @property
     def scheme(self) -> LabelScheme:
@@ -68,4 +87,11 @@ class Runtime:
         Any text is allowed: empty, megabytes, lone surrogates. Offsets count code points of
         the text as given, and `text[e.start:e.end] == e.text` for every span.
         """
-        return self._pipeline.analyze(texts)
+        analyses = self._pipeline.analyze(texts)
+        if self._recognizers is None:
+            return analyses
+        find = self._recognizers.find
+        return [
+            merged(analysis, find(text), text)
+            for text, analysis in zip(texts, analyses, strict=True)
+        ]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from pax_assets.nlp.text import encodable
-from pax_assets.nlp.windows import Tokens
+from pax_assets.nlp.windows import TokenizedTexts, Tokens
 
 FILE = "tokenizer.json"
 # Texts are encoded in chunks of about this many characters: an encoding takes some 200 bytes
@@ -79,20 +80,38 @@ class TextTokenizer:
 
     def encode(self, texts: Sequence[str]) -> Iterator[Tokens]:
         """Yield the tokens of each text, in order. Offsets count code points of the text."""
+        for _, tokenized in self.encode_together(texts):
+            yield from tokenized
+
+    def encode_together(
+        self, texts: Sequence[str]
+    ) -> Iterator[tuple[Sequence[str], TokenizedTexts]]:
+        """Yield runs of texts with their tokens, in order."""
         for chunk in _chunks(texts):
-            encodings = self.tokenizer.encode_batch(
+            found = self.tokenizer.encode_batch(
                 [encodable(text) for text in chunk], add_special_tokens=False
             )
-            for text, encoding in zip(chunk, encodings, strict=True):
-                offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-                words = [-1 if word is None else word for word in encoding.word_ids]
-                yield Tokens.of(
-                    text,
-                    np.array(encoding.ids, dtype=np.int32),
-                    np.array(words, dtype=np.int32),
-                    offsets[:, 0],
-                    offsets[:, 1],
-                )
+            bounds = np.zeros(len(chunk) + 1, dtype=np.int64)
+            np.cumsum([len(encoding) for encoding in found], out=bounds[1:])
+            count = int(bounds[-1])
+            ids = np.fromiter(chain.from_iterable(e.ids for e in found), np.int32, count)
+            words = np.fromiter(
+                (
+                    -1 if word is None else word
+                    for word in chain.from_iterable(e.word_ids for e in found)
+                ),
+                np.int32,
+                count,
+            )
+            offsets = np.fromiter(
+                chain.from_iterable(chain.from_iterable(e.offsets for e in found)),
+                np.int32,
+                2 * count,
+            )
+            yield (
+                chunk,
+                TokenizedTexts.of(chunk, bounds, ids, words, offsets[0::2], offsets[1::2]),
+            )
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[list[str]]:

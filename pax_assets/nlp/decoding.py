@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 import numpy as np
 
@@ -22,28 +21,36 @@ from pax_assets.nlp.documents import (
 )
 from pax_assets.nlp.labels import LabelScheme
 from pax_assets.nlp.text import trimmed
-from pax_assets.nlp.windows import Tokens, Window
+from pax_assets.nlp.windows import TokenizedTexts
 
 # Scores are rounded so that a JSON answer is short; finer than any tolerance in the contracts.
 SCORE_DIGITS = 6
+# Words of sequences that are searched at once.
+_TABLE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class WindowScores:
-    """What the model says of one window. L counts its tokens with specials, without padding.
+class Pairs:
+    """Scored pairs of words.
 
-    `entity_logits` (L, E) and `trigger_logits` (L, T) are per token; `entity_index` (Ke,) and
-    `trigger_index` (Kt,) are positions of candidates in the window, -1 where a place is empty;
-    `relation_logits` (Ke, Ke, R) are head by tail, `argument_logits` (Kt, Ke, A) trigger by
-    entity. Class 0 means none.
+    `words` (P, 2) are their places among the words of all texts; `logits` (P, C), class 0 means
+    none. A pair that two windows saw occurs twice.
     """
 
-    entity_logits: np.ndarray
-    trigger_logits: np.ndarray
-    entity_index: np.ndarray
-    trigger_index: np.ndarray
-    relation_logits: np.ndarray
-    argument_logits: np.ndarray
+    words: np.ndarray
+    logits: np.ndarray
+
+    def found(self) -> dict[tuple[int, int], np.ndarray]:
+        """Return the probabilities (C,) of pairs that are not "none"; of two, the surer ones."""
+        some = np.flatnonzero(self.logits.argmax(axis=-1) > 0)
+        kept: dict[tuple[int, int], np.ndarray] = {}
+        for (first, second), scores in zip(
+            self.words[some].tolist(), softmax(self.logits[some]), strict=True
+        ):
+            pair = (first, second)
+            if pair not in kept or scores.max() > kept[pair].max():
+                kept[pair] = scores
+        return dict(sorted(kept.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,137 +69,152 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
-def best_path(probabilities: np.ndarray) -> np.ndarray:
+def best_paths(probabilities: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Return the most probable valid BIO label of each word, shape (W,), from (W, E).
 
     Labels are ordered as `nlp.labels.bio` does: 0 is O, 2k+1 is B and 2k+2 is I of type k. An
-    I may only follow the B or I of its own type. Where the labels that are best one by one
-    already form a valid sequence they are the answer; else a Viterbi search finds it.
+    I may only follow the B or I of its own type in its sequence `[bounds[i], bounds[i + 1])`.
+    Where the labels that are best one by one already form a valid sequence they are the answer;
+    else a Viterbi search finds it.
     """
     path = probabilities.argmax(axis=1)
-    inside = (path > 0) & (path % 2 == 0)
     before = np.concatenate(([0], path[:-1]))
-    if not np.any(inside & (before != path) & (before != path - 1)):
-        return path
-    scores = np.log(np.maximum(probabilities, 1e-30))
-    words, labels = scores.shape
-    is_inside = np.arange(labels) % 2 == 0
-    is_inside[0] = False
-    own_begin = np.maximum(np.arange(labels) - 1, 0)
-    back = np.zeros((words, labels), dtype=np.int64)
-    best = np.where(is_inside, -np.inf, scores[0])
-    for word in range(1, words):
-        any_previous = int(best.argmax())
-        from_begin = best[own_begin] > best
-        own_previous = np.where(from_begin, own_begin, np.arange(labels))
-        back[word] = np.where(is_inside, own_previous, any_previous)
-        best = best[back[word]] + scores[word]
-    path = np.empty(words, dtype=np.int64)
-    path[-1] = best.argmax()
-    for word in range(words - 1, 0, -1):
-        path[word - 1] = back[word, path[word]]
+    before[bounds[:-1][bounds[:-1] < len(path)]] = 0
+    inside = (path > 0) & (path % 2 == 0)
+    invalid = np.flatnonzero(inside & (before != path) & (before != path - 1))
+    sequences = np.unique(np.searchsorted(bounds, invalid, side="right"))
+    begins, ends = bounds[sequences - 1], bounds[sequences]
+    for begin, end, group in _alike(begins, ends):
+        words = begin[:, None] + np.arange(group)
+        real = words < end[:, None]
+        padded = np.zeros((len(begin), group, probabilities.shape[1]), probabilities.dtype)
+        padded[..., 0] = 1  # after the end only O, which changes nothing before it
+        padded[real] = probabilities[words[real]]
+        path[words[real]] = viterbi(padded)[real]
     return path
 
 
-def spans_of_path(path: np.ndarray, labels: tuple[str, ...]) -> list[tuple[int, int, str]]:
-    """Return `(first word, last word, type)` of each span in a valid BIO path, in order."""
-    spans: list[tuple[int, int, str]] = []
-    for word in np.flatnonzero(path):
-        label = labels[path[word]]
-        if label.startswith("B-"):
-            spans.append((int(word), int(word), label[2:]))
-        else:
-            first, _, kind = spans[-1]
-            spans[-1] = (first, int(word), kind)
-    return spans
+def _alike(begins: np.ndarray, ends: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Group sequences of like length; yield begins, ends, and the longest length of each group."""
+    order = np.argsort(ends - begins, kind="stable")
+    while len(order):
+        lengths = (ends - begins)[order]
+        # Each group at most doubles in length, and its table stays small.
+        fits = (lengths <= 2 * lengths[0]) & (lengths * np.arange(1, len(order) + 1) <= _TABLE)
+        count = max(1, int(fits.sum()))
+        chosen, order = order[:count], order[count:]
+        yield begins[chosen], ends[chosen], int(lengths[count - 1])
 
 
-class TextDecoder:
-    """Collects the windows of one text, then says what was found.
+def viterbi(probabilities: np.ndarray) -> np.ndarray:
+    """Return the most probable valid BIO labels (N, W) of N sequences (N, W, E)."""
+    scores = np.log(np.maximum(probabilities, 1e-30))
+    sequences, words, labels = scores.shape
+    is_inside = np.arange(labels) % 2 == 0
+    is_inside[0] = False
+    own_begin = np.maximum(np.arange(labels) - 1, 0)
+    back = np.zeros((words, sequences, labels), dtype=np.int32)
+    best = np.where(is_inside, -np.inf, scores[:, 0])
+    for word in range(1, words):
+        any_previous = best.argmax(axis=1)[:, None]
+        own_previous = np.where(best[:, own_begin] > best, own_begin, np.arange(labels))
+        back[word] = np.where(is_inside, own_previous, any_previous)
+        best = np.take_along_axis(best, back[word], axis=1) + scores[:, word]
+    path = np.empty((sequences, words), dtype=np.int64)
+    path[:, -1] = best.argmax(axis=1)
+    rows = np.arange(sequences)
+    for word in range(words - 1, 0, -1):
+        path[:, word - 1] = back[word, rows, path[:, word]]
+    return path
 
-    Per word only the scores of the owning window are kept, and of the pairs only those that
-    some window calls a relation or an argument: memory grows with the text, not with the
-    number of possible pairs.
+
+def decode(
+    texts: Sequence[str],
+    tokenized: TokenizedTexts,
+    scheme: LabelScheme,
+    token_logits: tuple[np.ndarray, np.ndarray],
+    pairs: tuple[Pairs, Pairs],
+) -> list[Analysis]:
+    """Return what was found in each text, offsets into the texts as they are.
+
+    `token_logits` are those of entities (W, E) and of triggers (W, T), W counting the words (first
+    pieces) of all texts; `pairs` are relations (head, tail) and arguments (trigger, entity).
     """
+    return _Decoder(texts, tokenized, scheme).decode(token_logits, pairs)
 
-    def __init__(self, tokens: Tokens, scheme: LabelScheme, prefix: int) -> None:
-        """`prefix` counts the special tokens before the first token of every window."""
-        self._tokens = tokens
+
+class _Decoder:
+    """Spans of all texts at once; objects only for what was found."""
+
+    def __init__(
+        self, texts: Sequence[str], tokenized: TokenizedTexts, scheme: LabelScheme
+    ) -> None:
+        tokens = tokenized.tokens
+        first = np.flatnonzero(tokens.first_pieces)
+        self._texts = texts
         self._scheme = scheme
-        self._prefix = prefix
-        self._first_pieces = np.flatnonzero(tokens.first_pieces)
-        words = len(self._first_pieces)
-        # position of a token -> its word among the words of the text, -1 for later pieces
-        self._word_of = np.full(len(tokens), -1, dtype=np.int64)
-        self._word_of[self._first_pieces] = np.arange(words)
-        self._entities = np.zeros((words, len(scheme.entities)), dtype=np.float32)
-        self._triggers = np.zeros((words, len(scheme.triggers)), dtype=np.float32)
-        self._relations: dict[tuple[int, int], np.ndarray] = {}
-        self._arguments: dict[tuple[int, int], np.ndarray] = {}
+        # words of text i are [bounds[i], bounds[i + 1])
+        self._bounds = np.searchsorted(first, tokenized.bounds)
+        self._starts = tokens.starts[first]
+        self._ends = tokens.word_ends[first]
 
-    def add(self, window: Window, scores: WindowScores) -> None:
-        """Take in one window's scores."""
-        first, last = np.searchsorted(self._first_pieces, (window.own_start, window.own_end))
-        words = slice(int(first), int(last))
-        rows = self._first_pieces[words] - window.start + self._prefix
-        self._entities[words] = softmax(scores.entity_logits[rows])
-        self._triggers[words] = softmax(scores.trigger_logits[rows])
-        entities = self._candidate_words(window, scores.entity_index)
-        triggers = self._candidate_words(window, scores.trigger_index)
-        _keep_pairs(self._relations, entities, entities, scores.relation_logits)
-        _keep_pairs(self._arguments, triggers, entities, scores.argument_logits)
-
-    def _candidate_words(self, window: Window, index: np.ndarray) -> np.ndarray:
-        """Map candidate positions (K,) in the window to words of the text, -1 where none."""
-        positions = index + (window.start - self._prefix)
-        valid = (index >= self._prefix) & (positions < window.end)
-        return np.where(valid, self._word_of[np.where(valid, positions, 0)], -1)
-
-    def analysis(self, text: str) -> Analysis:
-        """Return entities, events and relations, offsets into `text` (the original one)."""
-        starts = self._tokens.starts[self._first_pieces]
-        ends = self._tokens.word_ends[self._first_pieces]
-        entities: list[FoundEntity] = []
+    def decode(
+        self, token_logits: tuple[np.ndarray, np.ndarray], pairs: tuple[Pairs, Pairs]
+    ) -> list[Analysis]:
+        entity_logits, trigger_logits = token_logits
+        entities: list[list[FoundEntity]] = [[] for _ in self._texts]
         entity_at: dict[int, FoundEntity] = {}
-        for span in _spans(self._entities, self._scheme.entities):
-            start, end = trimmed(text, int(starts[span.first]), int(ends[span.last]))
-            if start == end:
-                continue
-            name = f"e{len(entities) + 1}"
-            entities.append(FoundEntity(name, span.type, text[start:end], start, end, span.score))
-            entity_at[span.first] = entities[-1]
-        events: list[FoundEvent] = []
-        pairs_at = self._pairs_by_trigger()
-        for span in _spans(self._triggers, self._scheme.triggers):
-            start, end = trimmed(text, int(starts[span.first]), int(ends[span.last]))
-            if start == end:
-                continue
-            events.append(
-                FoundEvent(
-                    f"v{len(events) + 1}",
-                    span.type,
-                    text[start:end],
-                    start,
-                    end,
-                    span.score,
-                    tuple(
-                        self._found_arguments(span.type, pairs_at.get(span.first, []), entity_at)
-                    ),
-                )
+        for span, text, start, end in self._placed(entity_logits, self._scheme.entities):
+            surface = self._texts[text][start:end]
+            name = f"e{len(entities[text]) + 1}"
+            entities[text].append(FoundEntity(name, span.type, surface, start, end, span.score))
+            entity_at[span.first] = entities[text][-1]
+        events: list[list[FoundEvent]] = [[] for _ in self._texts]
+        arguments = _by_first(pairs[1])
+        for span, text, start, end in self._placed(trigger_logits, self._scheme.triggers):
+            surface = self._texts[text][start:end]
+            name = f"v{len(events[text]) + 1}"
+            found = self._arguments(span.type, arguments.get(span.first, ()), entity_at)
+            events[text].append(
+                FoundEvent(name, span.type, surface, start, end, span.score, tuple(found))
             )
-        return Analysis(tuple(entities), tuple(events), tuple(self._found_relations(entity_at)))
+        relations = self._relations(pairs[0], entity_at)
+        return [
+            Analysis(tuple(one), tuple(two), tuple(relations.get(text, ())))
+            for text, (one, two) in enumerate(zip(entities, events, strict=True))
+        ]
 
-    def _found_relations(self, entity_at: Mapping[int, FoundEntity]) -> Iterator[FoundRelation]:
-        for (first, last), scores in sorted(self._relations.items(), key=itemgetter(0)):
+    def _placed(
+        self, logits: np.ndarray, labels: tuple[str, ...]
+    ) -> Iterator[tuple[Span, int, int, int]]:
+        """Yield spans with their text and their place in it, without blanks at the ends."""
+        spans = _spans(softmax(logits), labels, self._bounds)
+        texts = np.searchsorted(self._bounds, [span.first for span in spans], side="right") - 1
+        for span, text in zip(spans, texts.tolist(), strict=True):
+            begin, after = int(self._starts[span.first]), int(self._ends[span.last])
+            start, end = trimmed(str(self._texts[text]), begin, after)
+            if start < end:
+                yield span, text, start, end
+
+    def _relations(
+        self, pairs: Pairs, entity_at: Mapping[int, FoundEntity]
+    ) -> dict[int, list[FoundRelation]]:
+        relations: dict[int, list[FoundRelation]] = {}
+        for (first, last), scores in pairs.found().items():
             if first == last or first not in entity_at or last not in entity_at:
                 continue
             head, tail = entity_at[first], entity_at[last]
             kind = _best(scores, self._scheme.possible_relations(head.type, tail.type))
             if kind:
-                name = self._scheme.relations[kind]
-                yield FoundRelation(head.id, tail.id, name, _rounded(scores[kind]))
+                text = int(np.searchsorted(self._bounds, first, side="right")) - 1
+                relations.setdefault(text, []).append(
+                    FoundRelation(
+                        head.id, tail.id, self._scheme.relations[kind], _rounded(scores[kind])
+                    )
+                )
+        return relations
 
-    def _found_arguments(
+    def _arguments(
         self,
         trigger: str,
         pairs: Sequence[tuple[int, np.ndarray]],
@@ -206,27 +228,12 @@ class TextDecoder:
             if role:
                 yield FoundArgument(entity.id, self._scheme.roles[role], _rounded(scores[role]))
 
-    def _pairs_by_trigger(self) -> dict[int, list[tuple[int, np.ndarray]]]:
-        pairs: dict[int, list[tuple[int, np.ndarray]]] = {}
-        for (trigger, entity), scores in sorted(self._arguments.items(), key=itemgetter(0)):
-            pairs.setdefault(trigger, []).append((entity, scores))
-        return pairs
 
-
-def _keep_pairs(
-    kept: dict[tuple[int, int], np.ndarray],
-    rows: np.ndarray,
-    columns: np.ndarray,
-    logits: np.ndarray,
-) -> None:
-    """Add the scores of pairs that are not "none"; of a pair in two windows the surer ones."""
-    best = logits.argmax(axis=-1)
-    found = (best > 0) & (rows >= 0)[:, None] & (columns >= 0)[None, :]
-    for i, j in zip(*np.nonzero(found), strict=True):
-        scores = softmax(logits[i, j])
-        pair = (int(rows[i]), int(columns[j]))
-        if pair not in kept or scores.max() > kept[pair].max():
-            kept[pair] = scores
+def _by_first(pairs: Pairs) -> dict[int, list[tuple[int, np.ndarray]]]:
+    grouped: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for (first, second), scores in pairs.found().items():
+        grouped.setdefault(first, []).append((second, scores))
+    return grouped
 
 
 def _best(scores: np.ndarray, possible: np.ndarray) -> int:
@@ -238,14 +245,31 @@ def _rounded(score: float) -> float:
     return round(float(score), SCORE_DIGITS)
 
 
-def _spans(probabilities: np.ndarray, labels: tuple[str, ...]) -> list[Span]:
-    """Decode (W, labels) into spans; a span's score is the mean of its words' scores."""
+def _spans(probabilities: np.ndarray, labels: tuple[str, ...], bounds: np.ndarray) -> list[Span]:
+    """Decode (W, labels) into spans; a span's score is the mean of its words' scores.
+
+    `bounds` (N + 1,) are the borders of sequences: no span crosses one.
+    """
     if not len(probabilities):
         return []
-    path = best_path(probabilities)
-    chosen = probabilities[np.arange(len(path)), path]
-    spans = []
-    for first, last, kind in spans_of_path(path, labels):
-        score = round(float(chosen[first : last + 1].mean()), SCORE_DIGITS)
-        spans.append(Span(first, last, kind, max(score, 10.0**-SCORE_DIGITS)))
-    return spans
+    path = best_paths(probabilities, bounds)
+    begins = np.flatnonzero(path % 2 == 1)
+    if not len(begins):
+        return []
+    outside = np.flatnonzero((path == 0) | (path % 2 == 1))
+    after = np.append(outside, len(path))[np.searchsorted(outside, begins, side="right")]
+    chosen = probabilities[np.arange(len(path)), path].astype(np.float64)
+    # Sums over a span alone: over all words they would be rounded by what stands before it.
+    ends = np.stack((begins, after), axis=1).ravel()
+    sums = np.add.reduceat(np.append(chosen, 0.0), ends)[::2]
+    least = 10.0**-SCORE_DIGITS
+    return [
+        Span(first, end - 1, labels[label][2:], max(round(score, SCORE_DIGITS), least))
+        for first, end, label, score in zip(
+            begins.tolist(),
+            after.tolist(),
+            path[begins].tolist(),
+            (sums / (after - begins)).tolist(),
+            strict=True,
+        )
+    ]

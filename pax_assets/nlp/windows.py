@@ -8,13 +8,13 @@ ownership can neither lose a token nor count one twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from pax_assets.nlp.shapes import word_shapes
+from pax_assets.nlp.shapes import shapes_in, word_shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,56 @@ class Tokens:
             return self.ends
         last_pieces = np.flatnonzero(np.append(self.words[1:] != self.words[:-1], True))
         return self.ends[last_pieces[np.searchsorted(last_pieces, np.arange(len(self)))]]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedTexts:
+    """Several texts as one run of tokens, so that they are windowed and decoded at once.
+
+    Text i has the tokens `[bounds[i], bounds[i + 1])`, `bounds` int64 (N + 1,). In `tokens`, words
+    are numbered through all texts; offsets count from the beginning of each text.
+    """
+
+    tokens: Tokens
+    bounds: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str],
+        bounds: np.ndarray,
+        ids: np.ndarray,
+        words: np.ndarray,
+        starts: np.ndarray,
+        ends: np.ndarray,
+    ) -> TokenizedTexts:
+        """Join tokens of `texts`, whose `words` (T,) count from 0 in each (-1: none)."""
+        # A text has fewer words than tokens, so that its numbers stay below the next text's.
+        numbered = np.where(words < 0, -1, words + np.repeat(bounds[:-1], np.diff(bounds)))
+        shapes = np.zeros(len(ids), dtype=np.int32)
+        tokens = Tokens(ids, numbered.astype(np.int32), starts, ends, shapes)
+        first = np.flatnonzero(tokens.first_pieces)
+        word_starts, word_ends = starts[first].tolist(), tokens.word_ends[first].tolist()
+        borders = np.searchsorted(first, bounds).tolist()
+        found: list[int] = []
+        for text, (begin, end) in zip(texts, pairwise(borders), strict=True):
+            found += shapes_in(text, word_starts[begin:end], word_ends[begin:end])
+        shapes[first] = found
+        return cls(tokens, bounds)
+
+    def __iter__(self) -> Iterator[Tokens]:
+        """Yield the tokens of each text."""
+        all_ = self.tokens
+        for begin, end in pairwise(self.bounds.tolist()):
+            piece = slice(begin, end)
+            words = all_.words[piece]
+            yield Tokens(
+                all_.ids[piece],
+                np.where(words < 0, -1, words - begin).astype(np.int32),
+                all_.starts[piece],
+                all_.ends[piece],
+                all_.shapes[piece],
+            )
 
 
 @dataclass(frozen=True, slots=True)

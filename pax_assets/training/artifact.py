@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,15 @@ def is_artifact(folder: Path) -> bool:
 
 def _pretrained(encoder: Path, attention: str) -> Any:
     options = {"dtype": torch.float32, "local_files_only": True}
+    return _attending(attention, lambda how: AutoModel.from_pretrained(encoder, **options, **how))
+
+
+def _attending(attention: str, make: Callable[[dict[str, str]], Any]) -> Any:
     try:
-        return AutoModel.from_pretrained(encoder, attn_implementation=attention, **options)
+        return make({"attn_implementation": attention})
     except ValueError:
         # DeBERTa, for one, has no other attention than its own.
-        return AutoModel.from_pretrained(encoder, attn_implementation="eager", **options)
+        return make({"attn_implementation": "eager"})
 
 
 def _take_over(
@@ -201,10 +206,7 @@ def _opened(folder: Path, attention: str) -> tuple[MessageModel, LabelScheme]:
     encoder_config = dict(config["encoder"])
     kind = encoder_config.pop("model_type")
     shape = AutoConfig.for_model(kind, **encoder_config)
-    try:
-        encoder = AutoModel.from_config(shape, attn_implementation=attention)
-    except ValueError:
-        encoder = AutoModel.from_config(shape, attn_implementation="eager")
+    encoder = _attending(attention, lambda how: AutoModel.from_config(shape, **how))
     model = MessageModel(_without_pooler(encoder), scheme, HeadsConfig(**config["heads"]))
     model = model.float()
     model.load_state_dict(load_file(folder / WEIGHTS))

@@ -17,8 +17,7 @@ from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp import metrics
 from pax_assets.nlp.documents import Document
 from pax_assets.nlp.labels import LabelScheme
-from pax_assets.nlp.windows import split_windows
-from pax_assets.training.model import HEADS, HeadsConfig, MessageModel
+from pax_assets.training.model import HEADS, MessageModel
 
 # What is added to the logit of "none", in steps: from eager to reluctant.
 STEP = 0.25
@@ -94,18 +93,11 @@ def _annotated(documents: Sequence[Document], head: str) -> bool:
 def _held(
     tokenizer: TextTokenizer, scheme: LabelScheme, gold: Sequence[Document]
 ) -> list[Document]:
-    """Return the first documents, as many as their scores fit."""
-    heads = HeadsConfig()
-    pairs = heads.entity_candidates * (
-        heads.entity_candidates * len(scheme.relations)
-        + heads.trigger_candidates * len(scheme.roles)
-    )
-    tokens = len(scheme.entities) + len(scheme.triggers)
-    body = scheme.max_length - tokenizer.specials
+    """Return the first documents, as many as their scores fit (those of pairs about as many)."""
+    a_token = 2 * 4 * (len(scheme.entities) + len(scheme.triggers))
     held, size = [], 0
     for document, encoded in zip(gold, tokenizer.encode([d.text for d in gold]), strict=True):
-        windows = len(split_windows(len(encoded), body, scheme.stride))
-        size += 4 * windows * (pairs + tokens * min(len(encoded), scheme.max_length))
+        size += a_token * len(encoded)
         if held and size > _MOST_BYTES:
             break
         held.append(document)

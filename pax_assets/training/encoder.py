@@ -67,11 +67,18 @@ def verify(path: Path, sha256: str) -> None:
         )
 
 
+def is_missing_folder(name: str) -> bool:
+    """Say whether a name can only be that of a folder, and there is none."""
+    path = Path(name).expanduser()
+    only = path.is_absolute() or name.count("/") > 1 or name.startswith(".")
+    return only and not path.is_dir()
+
+
 def _folder_or_hub(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return path.resolve()
-    if path.is_absolute() or name.count("/") > 1 or name.startswith("."):
+    if is_missing_folder(name):
         raise EncoderError(f"encoder {name!r}: no such folder")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

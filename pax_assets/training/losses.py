@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from pax_assets.corpora.alignment import IGNORED
-from pax_assets.training.model import MessageModel, PairHead, Word, begin_scores
+from pax_assets.training.model import MessageModel, PairHead, begin_scores, score_pairs
 
 
 @dataclass(slots=True)
@@ -197,12 +197,9 @@ def _pair_loss(
         pairs = pairs & ~diagonal
     targets = torch.zeros(pairs.shape, dtype=torch.int64, device=pairs.device)
     targets[gold[:, 0], gold[:, 1], gold[:, 2]] = gold[:, 3]
-    row, first, second = pairs.nonzero(as_tuple=True)
-    sums = head.running_sums(states)
-    logits = head(
-        Word(features[0][row, first], first, sums[row, first], sums[row, first + 1]),
-        Word(features[1][row, second], second, sums[row, second], sums[row, second + 1]),
-    )
+    scored = pairs.nonzero()
+    logits = score_pairs(head, states, features, scored)
+    row, first, second = scored.unbind(1)
     unsaid = _silent(silent, len(pairs), logits)
     loss = _summed(logits, targets[row, first, second], None if unsaid is None else unsaid[row])
     return loss, torch.tensor(float(len(row)), device=loss.device)

@@ -2,8 +2,9 @@
 
 Pair heads over all L x L token pairs would cost more than the encoder, and a pipeline of
 separate models could not be exported as one graph. So the token heads propose candidates (the
-words most likely to begin an entity or a trigger), a fixed number of them, and the pair heads
-score only pairs of candidates: one forward pass, static shapes behind it, one ONNX graph.
+words that may begin an entity or a trigger, the likeliest of them up to a fixed number), and the
+pair heads score only the pairs of candidates that there are: one forward pass, one ONNX graph. A
+message names a thing or two: scoring a fixed number of places took longer than the encoder.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from pax_assets.nlp.labels import LabelScheme, begin_mask
 from pax_assets.nlp.shapes import SHAPES
 
 HEADS = ("entity", "trigger", "relation", "argument")
+# A word that is less likely than this to begin a span is no candidate. Far below any that the
+# decoder takes, also after the heads' shifts, so that no answer is lost by it.
+LEAST_BEGIN = 0.01
 # Distances between two candidates beyond this many tokens count as equal.
 FARTHEST = 48
 
@@ -37,18 +41,14 @@ class HeadsConfig:
 
 
 class Word(NamedTuple):
-    """Words as a pair head sees them: features (..., F), token positions (...), and running
-    sums (..., P) over the tokens before the word and through its first token.
+    """Words as a pair head sees them: features (N, F), token positions (N,), and running sums
+    (N, P) over the tokens before the word and through its first token.
     """
 
     features: Tensor
     position: Tensor
     sum_before: Tensor
     sum_through: Tensor
-
-    def expand(self, dim: int) -> Word:
-        """Insert a dimension of size 1, to form pairs by broadcasting."""
-        return Word(*(tensor.unsqueeze(dim) for tensor in self))
 
 
 class PairHead(nn.Module):
@@ -80,7 +80,7 @@ class PairHead(nn.Module):
         return torch.cat((torch.zeros_like(sums[:, :1]), sums), dim=1)
 
     def forward(self, first: Word, second: Word) -> Tensor:
-        """Score pairs of words whose tensors broadcast: (..., classes)."""
+        """Score the pairs of N words with N others: (N, classes)."""
         add_first, times_first = self.first(first.features).chunk(2, dim=-1)
         add_second, times_second = self.second(second.features).chunk(2, dim=-1)
         distance = second.position - first.position
@@ -149,32 +149,34 @@ class MessageModel(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Run the whole model on int64 (B, L) inputs; `word_shapes` is 0 but on first pieces.
 
-        Returns entity_logits (B, L, E), trigger_logits (B, L, T), entity_index (B, Ke),
-        trigger_index (B, Kt) (int64 token positions, -1: empty), relation_logits
-        (B, Ke, Ke, R) head by tail, and argument_logits (B, Kt, Ke, A) trigger by entity.
+        Returns entity_logits (B, L, E), trigger_logits (B, L, T); relation_pairs (P, 3) (int64:
+        row, token of the head, token of the tail) with relation_logits (P, R); argument_pairs
+        (Q, 3) (row, token of the trigger, token of the entity) with argument_logits (Q, A).
         """
         states, entity_logits, trigger_logits = self.encode(input_ids, attention_mask, word_shapes)
-        entity_index = candidates(
+        entities = candidates(
             entity_logits, self.entity_begins, word_shapes, self.heads_config.entity_candidates
         )
-        trigger_index = candidates(
+        triggers = candidates(
             trigger_logits, self.trigger_begins, word_shapes, self.heads_config.trigger_candidates
         )
-        entities = self.word_features(states, entity_logits)
-        triggers = self.word_features(states, trigger_logits)
-        relation_logits = all_pairs(
-            self.relation_head, states, (entities, entity_index), (entities, entity_index)
+        relation_pairs = pairs_of(entities, entities, same_list=True)
+        argument_pairs = pairs_of(triggers, entities, same_list=False)
+        as_entity = self.word_features(states, entity_logits)
+        as_trigger = self.word_features(states, trigger_logits)
+        relation_logits = score_pairs(
+            self.relation_head, states, (as_entity, as_entity), relation_pairs
         )
-        argument_logits = all_pairs(
-            self.argument_head, states, (triggers, trigger_index), (entities, entity_index)
+        argument_logits = score_pairs(
+            self.argument_head, states, (as_trigger, as_entity), argument_pairs
         )
         entity, trigger, relation, argument = self.none_shifts.unbind()
         return (
             shifted(entity_logits, entity),
             shifted(trigger_logits, trigger),
-            entity_index,
-            trigger_index,
+            relation_pairs,
             shifted(relation_logits, relation),
+            argument_pairs,
             shifted(argument_logits, argument),
         )
 
@@ -211,30 +213,31 @@ def candidates(logits: Tensor, begins: Tensor, word_shapes: Tensor, count: int) 
     scores = begin_scores(logits, begins, word_shapes)
     padding = -torch.ones_like(scores[:, :1]).expand(-1, count)
     best, index = torch.cat((scores, padding), dim=1).topk(count, dim=1)
-    return torch.where(best >= 0, index, -torch.ones_like(index))
+    return torch.where(best >= LEAST_BEGIN, index, -torch.ones_like(index))
 
 
-def all_pairs(
-    head: PairHead, states: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
-) -> Tensor:
-    """Score every pair of two candidate lists, each (features (B, L, F), index (B, K)).
+def pairs_of(first: Tensor, second: Tensor, *, same_list: bool) -> Tensor:
+    """Return (P, 3) row and positions of each pair of candidates (B, K1) and (B, K2).
 
-    Returns (B, K1, K2, classes); what an empty place gets means nothing.
+    With `same_list` no word is paired with itself.
     """
+    both = (first >= 0).unsqueeze(2) & (second >= 0).unsqueeze(1)
+    if same_list:
+        both = both & (first.unsqueeze(2) != second.unsqueeze(1))
+    row, one, other = both.nonzero(as_tuple=True)
+    return torch.stack((row, first[row, one], second[row, other]), dim=1)
+
+
+def score_pairs(
+    head: PairHead, states: Tensor, features: tuple[Tensor, Tensor], pairs: Tensor
+) -> Tensor:
+    """Return (P, classes) for `pairs` (P, 3) of rows and token positions.
+
+    `features` (B, L, F) are those of the words that stand first, and second, in a pair.
+    """
+    row, first, second = pairs.unbind(1)
     sums = head.running_sums(states)
-    words = [
-        Word(
-            gather(features, index),
-            index,
-            gather(sums, index),
-            gather(sums, index.clamp(min=0) + 1),
-        )
-        for features, index in (first, second)
-    ]
-    return head(words[0].expand(2), words[1].expand(1))
-
-
-def gather(values: Tensor, index: Tensor) -> Tensor:
-    """Return (B, K, F): rows of `values` (B, L, F) at `index` (B, K); row 0 where it is -1."""
-    where = index.clamp(min=0).unsqueeze(-1).expand(-1, -1, values.shape[-1])
-    return values.gather(1, where)
+    return head(
+        Word(features[0][row, first], first, sums[row, first], sums[row, first + 1]),
+        Word(features[1][row, second], second, sums[row, second], sums[row, second + 1]),
+    )

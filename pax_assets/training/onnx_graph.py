@@ -1,33 +1,39 @@
-"""From the torch model to ONNX files: full precision, and the quantized candidates.
+"""From the torch model to ONNX files: full precision, and the candidates for less.
 
-Quantization is where a good model is lost without an error. So every way of doing it is only a
+Less precision is where a good model is lost without an error. So every way of it is only a
 candidate here, a file in a folder; `training.export` measures each and says what may be served.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import onnx
 import torch
 
+from pax_assets.inference import openvino_session
 from pax_assets.inference.pipeline import INPUTS, OUTPUTS
-from pax_assets.inference.runtime import MODEL_FILE
+from pax_assets.inference.runtime import BF16, MODEL_FILE
 from pax_assets.training.model import MessageModel
+from pax_assets.training.onnx_int8 import WHOLE, quantize
 
 # Any batch and length will do for tracing; unequal ones, so that none is taken for the other.
 TRACED = (2, 9)
-# Weights share a scale in blocks of this many.
-BLOCK = 32
+FP16 = "fp16"
+# The newest that works for every kind of encoder: from 23 on the exporter writes rotary positions
+# as an operator, which ONNX Runtime refuses where a batch has more than one text.
+OPSET = 22
 
 
 def export_fp32(model: MessageModel, output: Path) -> Path:
-    """Write `<output>/fp32/model.onnx` with dynamic batch and length, weights inside."""
-    path = _place(output, "fp32")
+    """Write `<output>/exported.onnx` with dynamic batch and length, weights inside."""
+    path = output / "exported.onnx"
     # Three tensors of their own: handed one object for two inputs, the exporter took them for
     # one input and wrote a graph that ran, and answered nonsense.
     ids, attention, shapes = (torch.ones(TRACED, dtype=torch.int64) for _ in range(3))
@@ -46,6 +52,7 @@ def export_fp32(model: MessageModel, output: Path) -> Path:
             dynamo=True,
             external_data=False,
             verbose=False,
+            opset_version=OPSET,
         )
     _require_dynamic(path)
     return path
@@ -60,53 +67,64 @@ def _require_dynamic(path: Path) -> None:
             raise RuntimeError(f"{path}: the exporter fixed the shape of {value.name}: {sizes}")
 
 
-def quantize_int8(fp32: Path, output: Path) -> Path:
-    """Write int8: weights by channel, activations scaled over the whole tensor at run time."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """How to write a variant's graph to a path: each way loses less, and is slower, than the last.
 
-    path = _place(output, "int8")
-    with _quiet():
-        quantize_dynamic(
-            str(fp32),
-            str(path),
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=["MatMul", "Gemm"],
-        )
-    return path
-
-
-def quantize_q8(fp32: Path, output: Path) -> Path:
-    """Write q8: 8-bit weights in blocks; activations, if at all, are scaled row by row.
-
-    A row is a token, so no answer can depend on other rows, unlike with int8.
+    `missing` says why the variant cannot run here, if so.
     """
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    path = _place(output, "q8")
-    quantizer = MatMulNBitsQuantizer(
-        onnx.load(str(fp32)), bits=8, block_size=BLOCK, is_symmetric=True, accuracy_level=4
+    ways: tuple[Callable[[Path], object], ...]
+    missing: str = ""
+
+
+def candidates(plain: Path, fp32: Path, texts: Sequence[str]) -> dict[str, Candidate]:
+    """Return the variants to try beside fp32.
+
+    `plain` is the exporter's graph, `fp32` the one with ONNX Runtime's kernels in it, in a folder
+    with tokenizer and labels; `texts` are for calibration.
+    """
+    return {
+        "int8": Candidate(
+            tuple(
+                partial(quantize, fp32, fp32.parent.parent, texts, whole=share) for share in WHOLE
+            )
+        ),
+        BF16: Candidate(
+            (lambda path: shutil.copyfile(plain, path),),
+            "" if openvino_session.is_installed() else "OpenVINO is not installed here",
+        ),
+        FP16: Candidate(
+            (lambda path: write_fp16(fp32, path),),
+            "" if has_gpu() else "needs a GPU, and an ONNX Runtime built for it",
+        ),
+    }
+
+
+def has_gpu() -> bool:
+    """Whether ONNX Runtime can use an NVIDIA GPU here."""
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def write_fp16(fp32: Path, path: Path) -> None:
+    """Write the graph in 16 bits; inputs and outputs stay as they are."""
+    from onnxruntime.transformers.float16 import (
+        DEFAULT_OP_BLOCK_LIST,
+        convert_float_to_float16,
     )
-    quantizer.process()
-    quantizer.model.save_model_to_file(str(path), use_external_data_format=False)
-    return path
+
+    # Sums over a text, and what is compared with them, need more digits than 16 bits have.
+    kept = ["CumSum", "TopK", "LayerNormalization"]
+    model = convert_float_to_float16(
+        onnx.load(str(fp32)), keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *kept]
+    )
+    onnx.save(model, str(path))
 
 
-CANDIDATES: dict[str, Callable[[Path, Path], Path]] = {"int8": quantize_int8, "q8": quantize_q8}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hush the quantizer, which advises a step that gained nothing here on the root logger."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(level)
-
-
-def _place(output: Path, variant: str) -> Path:
+def place(output: Path, variant: str) -> Path:
+    """Return where a variant's graph lies in `output`; its folder is made."""
     folder = output / variant
     folder.mkdir(parents=True, exist_ok=True)
     return folder / MODEL_FILE

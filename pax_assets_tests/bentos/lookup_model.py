@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, load, numpy_helper, save
+from onnx import NodeProto, TensorProto, helper, load, numpy_helper, save
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from pax_assets.nlp.labels import LabelScheme, bio
@@ -55,25 +55,21 @@ def _graph(vocabulary: dict[str, int]):
         """1 for each word that begins a span, 0 for others, (V,)."""
         return (table(words)[:, 1] > 0).astype(np.float32)
 
-    pairs = np.tile(np.array([0, SURE], dtype=np.float32), (1, 2, 2, 1))
     constants = {
         "entity_table": table(PERSONS),
         "trigger_table": table(TRIGGERS),
         "entity_begins": begins(PERSONS),
         "trigger_begins": begins(TRIGGERS),
-        "pairs": pairs,
+        "sure": np.array([[0, SURE]], dtype=np.float32),
         "two": np.array([2], dtype=np.int64),
         "half": np.array(0.5, dtype=np.float32),
-        "none": np.array(-1, dtype=np.int64),
         "first": np.array([0], dtype=np.int64),
-        "rest": np.array([2, 2, 2], dtype=np.int64),
+        "across": np.array([1], dtype=np.int64),
+        "last": np.array([2], dtype=np.int64),
+        "other": (1 - np.eye(2, dtype=np.float32))[None],
+        "all": np.ones((1, 2, 2), dtype=np.float32),
     }
     nodes = [
-        helper.make_node("Shape", ["input_ids"], ["shape"]),
-        helper.make_node("Gather", ["shape", "first"], ["batch"]),
-        helper.make_node("Concat", ["batch", "rest"], ["pair_shape"], axis=0),
-        helper.make_node("Expand", ["pairs", "pair_shape"], ["relation_logits"]),
-        helper.make_node("Expand", ["pairs", "pair_shape"], ["argument_logits"]),
         helper.make_node("Sign", ["word_shapes"], ["begins_word"]),
         helper.make_node("Cast", ["begins_word"], ["is_word"], to=TensorProto.FLOAT),
         helper.make_node("Identity", ["attention_mask"], ["attention_unused"]),
@@ -85,8 +81,10 @@ def _graph(vocabulary: dict[str, int]):
             helper.make_node("Mul", [f"{kind}_all", "is_word"], [f"{kind}_score"]),
             helper.make_node("TopK", [f"{kind}_score", "two"], [f"{kind}_top", f"{kind}_at"]),
             helper.make_node("Greater", [f"{kind}_top", "half"], [f"{kind}_is"]),
-            helper.make_node("Where", [f"{kind}_is", f"{kind}_at", "none"], [f"{kind}_index"]),
+            helper.make_node("Cast", [f"{kind}_is"], [f"{kind}_real"], to=TensorProto.FLOAT),
         ]
+    nodes += _pairs("relation", "entity", "entity", "other")
+    nodes += _pairs("argument", "trigger", "entity", "all")
     integer, real = TensorProto.INT64, TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
@@ -98,14 +96,52 @@ def _graph(vocabulary: dict[str, int]):
         [
             helper.make_tensor_value_info("entity_logits", real, ["batch", "length", 3]),
             helper.make_tensor_value_info("trigger_logits", real, ["batch", "length", 3]),
-            helper.make_tensor_value_info("entity_index", integer, ["batch", 2]),
-            helper.make_tensor_value_info("trigger_index", integer, ["batch", 2]),
-            helper.make_tensor_value_info("relation_logits", real, ["batch", 2, 2, 2]),
-            helper.make_tensor_value_info("argument_logits", real, ["batch", 2, 2, 2]),
+            helper.make_tensor_value_info("relation_pairs", integer, ["relations", 3]),
+            helper.make_tensor_value_info("relation_logits", real, ["relations", 2]),
+            helper.make_tensor_value_info("argument_pairs", integer, ["arguments", 3]),
+            helper.make_tensor_value_info("argument_logits", real, ["arguments", 2]),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def _pairs(name: str, first: str, second: str, mask: str) -> list[NodeProto]:
+    """Pair the two likeliest words of the kinds `first` and `second`, where `mask` is 1."""
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: int) -> NodeProto:
+        return helper.make_node(kind, inputs, [output], **attributes)
+
+    def here(what: str) -> str:
+        return f"{name}_{what}"
+
+    return [
+        node("Unsqueeze", [f"{first}_real", "last"], here("firsts")),
+        node("Unsqueeze", [f"{second}_real", "across"], here("seconds")),
+        node("Mul", [here("firsts"), here("seconds")], here("both")),
+        node("Mul", [here("both"), mask], here("wanted")),
+        node("NonZero", [here("wanted")], here("found")),
+        helper.make_node("Split", [here("found")], [here(n) for n in "rij"], num_outputs=3),
+        node("Concat", [here("r"), here("i")], here("ri"), axis=0),
+        node("Concat", [here("r"), here("j")], here("rj"), axis=0),
+        node("Transpose", [here("ri")], here("first_of")),
+        node("Transpose", [here("rj")], here("second_of")),
+        node("Transpose", [here("r")], here("row")),
+        node("GatherND", [f"{first}_at", here("first_of")], here("first_flat")),
+        node("GatherND", [f"{second}_at", here("second_of")], here("second_flat")),
+        node("Unsqueeze", [here("first_flat"), "across"], here("first_token")),
+        node("Unsqueeze", [here("second_flat"), "across"], here("second_token")),
+        node(
+            "Concat",
+            [here("row"), here("first_token"), here("second_token")],
+            here("pairs"),
+            axis=1,
+        ),
+        node("Shape", [here("pairs")], here("shape")),
+        node("Gather", [here("shape"), "first"], here("count")),
+        node("Concat", [here("count"), "two"], here("size"), axis=0),
+        node("Expand", ["sure", here("size")], here("logits")),
+    ]
 
 
 def make_of_former_version(model: Path) -> None:

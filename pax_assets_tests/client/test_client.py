@@ -19,6 +19,7 @@ from pax_assets.client import (
     ServiceFailed,
     ServiceUnreachable,
 )
+from pax_assets.client.answers import analysis_of
 from pax_assets.nlp.documents import (
     Analysis,
     FoundArgument,
@@ -90,6 +91,23 @@ def test_texts_and_ids_are_sent_and_the_answer_comes_back_as_it_is(server: Scrip
     assert answer == Answer("m1", (Result("a", "m1", ANALYSIS),))
     assert server.path == "/v1/analyze"
     assert json.loads(server.received) == {"messages": [{"id": "a", "text": "שלום 😀"}]}
+
+
+def test_the_value_of_a_recognized_entity_comes_back_and_is_left_out_where_there_is_none() -> None:
+    entities = (
+        FoundEntity("e1", "person", "Anna", 0, 4, 0.9),
+        FoundEntity("e2", "phone_number", "0", 5, 6, 1.0, "+49", "phone_international"),
+        FoundEntity("e3", "card_number", "1", 7, 8, 1.0, None, "card_luhn"),
+    )
+    written = Analysis(entities).to_dict()
+    assert [
+        set(e) - {"id", "type", "text", "start", "end", "score"} for e in written["entities"]
+    ] == [
+        set(),
+        {"value", "recognizer"},
+        {"recognizer"},
+    ]
+    assert analysis_of(written) == Analysis(entities)
 
 
 def test_a_lone_surrogate_reaches_the_service_which_decides(server: Scripted) -> None:

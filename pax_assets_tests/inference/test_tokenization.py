@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,23 @@ def test_many_texts_come_back_in_order_across_chunks(toy_encoder: Path, monkeypa
     tokenizer = TextTokenizer.load(toy_encoder)
     texts = ["anna " * n for n in (3, 0, 10, 1, 7)]
     assert [len(tokens) for tokens in tokenizer.encode(texts)] == [3, 0, 10, 1, 7]
+
+
+def test_texts_together_are_the_texts_one_by_one(toy_encoder: Path, monkeypatch):
+    monkeypatch.setattr("pax_assets.inference.tokenization.CHUNK_CHARACTERS", 30)
+    tokenizer = TextTokenizer.load(toy_encoder)
+    texts = ["Anna at 5\u202fPM", "", "unknownword \ud83d", "👩‍👩‍👧 ben", "  ", "Anna", "x" * 70]
+    runs = list(tokenizer.encode_together(texts))
+    assert len(runs) > 2
+    assert [text for run, _ in runs for text in run] == texts
+    alone = [next(tokenizer.encode([text])) for text in texts]
+    together = [tokens for _, tokenized in runs for tokens in tokenized]
+    for one, other in zip(alone, together, strict=True):
+        for name in ("ids", "words", "starts", "ends", "shapes"):
+            assert getattr(one, name).tolist() == getattr(other, name).tolist()
+    for _, tokenized in runs:
+        words = tokenized.tokens.words
+        for (_, end), begin in zip(
+            pairwise(tokenized.bounds), tokenized.bounds[1:-1], strict=False
+        ):
+            assert not set(words[:end]) & set(words[begin:]) - {-1}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pax_assets.nlp.windows import Tokens, split_windows
+from pax_assets.nlp.windows import TokenizedTexts, Tokens, split_windows
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,42 @@ def test_first_pieces_and_word_ends(words, first, ends, word_ends):
     sample = tokens(words, ends)
     assert sample.first_pieces.astype(int).tolist() == first
     assert sample.word_ends.tolist() == word_ends
+
+
+def test_several_texts_are_one_run_of_words_and_each_by_itself_again():
+    texts = ["Anna met", "", "x", "@Bo 2026"]
+    bounds = np.array([0, 3, 3, 4, 7])
+    words = np.array([0, 0, 1, -1, 0, 1, 2])
+    starts = np.array([0, 2, 5, 0, 0, 1, 4])
+    ends = np.array([2, 4, 8, 1, 1, 3, 8])
+    together = TokenizedTexts.of(texts, bounds, np.arange(7), words, starts, ends)
+    run = together.tokens
+    # First pieces in a row of different texts stay words of their own.
+    assert run.first_pieces.tolist() == [True, False, True, False, True, True, True]
+    assert run.word_ends.tolist() == [4, 4, 8, 1, 1, 3, 8]
+    for text, (begin, end), own in zip(texts, pairwise(bounds.tolist()), together, strict=True):
+        here = slice(begin, end)
+        alone = Tokens.of(text, np.arange(7)[here], words[here], starts[here], ends[here])
+        for name in Tokens.__slots__:
+            assert getattr(own, name).tolist() == getattr(alone, name).tolist(), name
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=6), min_size=1),
+)
+def test_a_words_pieces_are_of_one_text(sizes):
+    """Each text is words of so many further pieces, some with a piece before that is no word."""
+    numbers: list[list[int]] = []
+    for text in sizes:
+        words: list[int] = []
+        for number, (more, blank) in enumerate(text):
+            words += [-1] * blank + [number] * (1 + more)
+        numbers.append(words)
+    bounds = np.concatenate(([0], np.cumsum([len(words) for words in numbers])))
+    count = int(bounds[-1])
+    flat = np.array([number for words in numbers for number in words], dtype=np.int64)
+    places = np.concatenate([np.arange(len(words)) for words in numbers])
+    texts = ["x" * len(words) for words in numbers]
+    run = TokenizedTexts.of(texts, bounds, np.arange(count), flat, places, places + 1)
+    assert run.tokens.first_pieces.sum() == sum(len(text) for text in sizes)
+    assert [tokens.words.tolist() for tokens in run] == numbers

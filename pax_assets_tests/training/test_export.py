@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch  # noqa: TID253 - the room under test is torch's
 
+from pax_assets.inference import openvino_session
 from pax_assets.training import artifact
 from pax_assets.training.export import judge, recommend
-from pax_assets.training.parity import grid, parity_grid
+from pax_assets.training.onnx_graph import has_gpu
+from pax_assets.training.parity import grid, parity_grid, same_labels, same_pairs
+
+HERE = {
+    "fp32",
+    "int8",
+    *(["bf16"] if openvino_session.is_installed() else []),
+    *(["fp16"] if has_gpu() else []),
+}
 
 
 def test_the_artifact_has_every_variant_and_what_the_runtime_needs(toy_onnx: Path):
     assert {str(path.relative_to(toy_onnx)) for path in toy_onnx.rglob("*") if path.is_file()} == {
-        "fp32/model.onnx",
-        "int8/model.onnx",
-        "q8/model.onnx",
+        *(f"{variant}/model.onnx" for variant in HERE),
         "tokenizer.json",
         "labels.json",
         "lineage.json",
@@ -42,13 +51,23 @@ def test_the_grid_keeps_to_the_encoders_positions():
 
 def test_the_report_shows_the_variants_side_by_side(toy_onnx: Path):
     report = json.loads((toy_onnx / "report.json").read_text())
-    assert set(report["variants"]) == {"fp32", "int8", "q8"}
+    assert set(report["variants"]) == HERE
     fp32 = report["variants"]["fp32"]
     assert fp32["served"]
     assert fp32["f1"]["entity"] > 0.95
-    assert fp32["bytes"] == (toy_onnx / "fp32" / "model.onnx").stat().st_size
-    assert fp32["latency_ms"] > 0
-    assert report["variants"][report["recommended"]]["served"]
+    for name, variant in report["variants"].items():
+        assert variant["bytes"] == (toy_onnx / name / "model.onnx").stat().st_size
+        assert variant["latency_ms"] > 0
+        assert variant["messages_s"] > 0
+        assert variant["runs_on"] == ("gpu" if name == "fp16" else "cpu")
+    assert report["variants"][report["recommended"]["cpu"]]["served"]
+
+
+def test_a_variant_that_cannot_run_here_is_named_with_what_it_needs(toy_onnx: Path):
+    report = json.loads((toy_onnx / "report.json").read_text())
+    assert set(report["not_here"]) == {"bf16", "fp16"} - HERE
+    assert all(report["not_here"].values())
+    assert (report["recommended"]["gpu"] is None) == ("fp16" not in HERE)
 
 
 def test_a_graph_of_other_weights_fails_parity(toy_model: Path, toy_onnx: Path):
@@ -60,10 +79,58 @@ def test_a_graph_of_other_weights_fails_parity(toy_model: Path, toy_onnx: Path):
     assert result["max_diff"] > 0.001
 
 
-def variant(entity: float = 0.9, relation: float = 0.8, ms: float = 5.0, independent: bool = True):
+def pairs(row: int, words: Iterable[int]) -> set[tuple[int, ...]]:
+    return {(row, one, other) for one, other in permutations(words, 2)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "at_the_edge", "same"),
+    [
+        (pairs(0, range(32)), pairs(0, range(32)), (), True),
+        # of words that are equally likely, each run took others
+        (pairs(0, range(32)), pairs(0, range(1, 33)), {(0, 0), (0, 32)}, True),
+        (pairs(0, range(32)), pairs(0, range(1, 33)), {(0, 0)}, False),
+        (pairs(0, range(32)), pairs(0, range(1, 33)), {(1, 0), (1, 32)}, False),
+        (pairs(0, range(4)), pairs(0, range(4)) - {(0, 1, 2)}, {(0, 0), (0, 3)}, False),
+        # the pairs of a word that both have are those with the words at the edge
+        (pairs(0, range(2)), set(), {(0, 1)}, True),
+        (pairs(0, range(3)), set(), {(0, 2)}, False),
+        (pairs(0, range(3)), pairs(1, range(3)), (), False),
+    ],
+)
+def test_pairs_may_differ_by_candidates_at_the_edge_and_by_nothing_else(
+    one, other, at_the_edge, same
+):
+    edge = np.zeros((2, 40), dtype=bool)
+    for row, word in at_the_edge:
+        edge[row, word] = True
+    assert same_pairs(one, other, edge, edge) is same
+    assert same_pairs(other, one, edge, edge) is same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ([0.1, 0.9], [0.2, 0.8], True),
+        ([0.1, 0.9], [0.6, 0.4], False),
+        ([0.50001, 0.49999], [0.49999, 0.50001], True),
+    ],
+)
+def test_labels_may_differ_by_a_tie_and_by_nothing_else(one, other, same):
+    assert same_labels(np.array([one]), np.array([other])) is same
+
+
+def variant(
+    entity: float = 0.9,
+    relation: float = 0.8,
+    messages_s: float = 100.0,
+    runs_on: str = "cpu",
+    independent: bool = True,
+):
     return {
         "f1": {"entity": entity, "relation": relation},
-        "latency_ms": ms,
+        "messages_s": messages_s,
+        "runs_on": runs_on,
         "batch_independent": independent,
         "texts_that_differ": 0 if independent else 3,
         "max_diff": 0.0,
@@ -92,15 +159,20 @@ def test_a_variant_is_served_by_its_numbers(candidate, served, why):
 def test_nothing_is_served_where_parity_failed():
     variants = {"fp32": variant(), "x": variant()}
     judge(variants, parity_passed=False)
-    assert recommend(variants) is None
+    assert recommend(variants, "cpu") is None
 
 
-def test_the_fastest_servable_variant_is_recommended():
+def test_the_fastest_servable_variant_of_each_chip_is_recommended():
     variants = {
-        "fp32": variant(ms=9.0),
-        "slow": variant(ms=10.0),
-        "fast": variant(ms=4.0),
-        "fastest-but-worse": variant(ms=1.0, relation=0.5),
+        "fp32": variant(messages_s=90),
+        "slow": variant(messages_s=80),
+        "fast": variant(messages_s=200),
+        "fastest-but-worse": variant(messages_s=900, relation=0.5),
     }
     judge(variants, parity_passed=True)
-    assert recommend(variants) == "fast"
+    assert recommend(variants, "cpu") == "fast"
+    assert recommend(variants, "gpu") is None
+    variants["of the GPU"] = variant(messages_s=9000, runs_on="gpu")
+    judge(variants, parity_passed=True)
+    assert recommend(variants, "cpu") == "fast"
+    assert recommend(variants, "gpu") == "of the GPU"

@@ -99,4 +99,4 @@ def test_a_corpus_of_entities_alone_makes_a_model_that_is_judged_by_them_alone(
     subprocess.run([*command, f"--output={tmp_path / 'onnx'}"], check=True, capture_output=True)
     report = json.loads((tmp_path / "onnx" / "report.json").read_text())
     assert report["parity"]["passed"]
-    assert report["recommended"] is not None
+    assert report["recommended"]["cpu"] is not None

@@ -76,7 +76,8 @@ def onnx_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mate
             "path": dg.MetadataValue.path(str(onnx.path)),
             "variants": dg.MetadataValue.md(_variant_table(variants)),
             "parity": dg.MetadataValue.json(parity),
-            "recommended": report["recommended"],
+            "recommended": dg.MetadataValue.json(report["recommended"]),
+            "not_measured_here": dg.MetadataValue.json(report["not_here"]),
         },
         check_results=[
             dg.AssetCheckResult(
@@ -105,6 +106,8 @@ def _variant_table(variants: Mapping[str, Mapping[str, Any]]) -> str:
                 **{f"{head} F1": f"{row['f1'][head]:.3f}" for head in HEADS},
                 "MB": f"{row['bytes'] / 1e6:.1f}",
                 "ms a message": f"{row['latency_ms']:.2f}",
+                "messages a second": f"{row['messages_s']:.0f}",
+                "runs on": row["runs_on"].upper(),
                 "independent of batch": "yes" if row["batch_independent"] else "no",
                 "servable": "yes" if row["served"] else row["why"],
             }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pax_assets.defs.metadata import markdown_table
 from pax_assets.lake.artifacts import MissingArtifact
 from pax_assets.lake.releases import Release, Served
+from pax_assets.settings import load_settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -103,11 +104,13 @@ def challenger_of(
     store = lake.artifacts()
     report = json.loads(store.text("onnx_model", onnx_version, "report.json"))
     lineage = json.loads(store.text("onnx_model", onnx_version, "lineage.json"))
-    variant = report["recommended"]
+    chip = load_settings().chip
+    variant = report["recommended"][chip]
     if variant is None:
         raise NotReleasable(
-            f"no variant of onnx_model {onnx_version} may be served: its check fp32_parity says "
-            "why; mend the export and materialize onnx_model again"
+            f"no variant of onnx_model {onnx_version} may be served on a {chip.upper()}: its check "
+            "fp32_parity and its metadata say why; mend the export, or export where PAX_PROVIDER "
+            "runs, and materialize onnx_model again"
         )
     measured = report["variants"][variant]["f1"]
     # A model that somebody names was measured long ago, maybe by other code.

@@ -56,7 +56,13 @@ def message_intelligence_bento(
         "bento_dagster_run_id": context.run_id,
         "service_git_commit": git_commit(),
     }
-    built = build_bento(onnx, release["variant"], lineage, bento_home(lake))
+    built = build_bento(
+        onnx,
+        release["variant"],
+        lineage,
+        bento_home(lake),
+        region=load_settings().default_region,
+    )
     answer = ask_bento(built, [GOLDEN_TEXT])
     found = len(answer["results"][0]["entities"])
     return dg.MaterializeResult(

@@ -35,6 +35,7 @@ RELEASE = Release(
     model_tag="message_intelligence_model:abc",
     model_version="m1",
     variant="fp32",
+    region="US",
     lineage={"model_version": "m1", "data_versions": {"annotations": "d1"}},
 )
 
@@ -242,6 +243,7 @@ def test_the_lineage_is_that_of_the_release(client: TestClient) -> None:
         "model_version": "m1",
         "data_versions": {"annotations": "d1"},
         "variant": "fp32",
+        "region": "US",
         "bento": "message_intelligence:m1-abc",
     }
 

@@ -78,7 +78,7 @@ class Line:
         folder = self._folder / f"onnx-{version}-{len(list(self._folder.iterdir()))}"
         shutil.copytree(self._onnx, folder)
         report = json.loads((folder / "report.json").read_text())
-        report["recommended"] = "fp32"
+        report["recommended"] = {"cpu": "fp32", "gpu": None}
         scores = dict.fromkeys(gate.SCORES, 0.9) | f1
         report["variants"]["fp32"]["f1"] = scores
         (folder / "report.json").write_text(json.dumps(report))
