@@ -61,6 +61,19 @@ PERSONAL_COLUMNS = frozenset(
         "tail_text",
         "text",
         "text_sha256",
+        "address",
+        "alias_id",
+        "amount_text",
+        "item",
+        "others",
+        "place",
+        "recipient_nodes",
+        "sender_node",
+        "spelled_node",
+        "time_text",
+        "trigger",
+        "value",
+        "zone",
     }
 )
 # Everything but blanks and ASCII punctuation: combining marks and emoji say something too.

@@ -31,7 +31,7 @@ from pax_assets.jobs.erasing.subjects import NotAnIdentity, Subjects
 from pax_assets.jobs.features import DAYS_KEY
 from pax_assets.jobs.identities.clusters import CLUSTERS
 from pax_assets.jobs.identities.identity import kind_of
-from pax_assets.jobs.insights.insight_tables import DAYS, EDGES, EVIDENCE, MENTIONS, NODES
+from pax_assets.jobs.insights.insight_tables import DAYS, EVIDENCE, MENTIONS, PEOPLE
 from pax_assets.jobs.message_features import build_features
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.rows.arguments import add_region
@@ -210,13 +210,13 @@ def _erase_tables(
 ) -> None:
     """Remove the rows: first what follows from messages, last the channel tables."""
     ids = found.doomed_ids()
-    nodes, edges = graph.keys_of_messages(lake, ids)
+    nodes, edges = graph.keys_of_messages(lake, ids, person)
     names = [n for n in maintenance.table_names(lake) if n not in _ACCOUNTS]
     first = ["messages"]
     last = [*_BESIDE, *_RAW]
     others = [name for name in names if name not in (*first, *last)]
     # Nodes and edges are found by these: in a run that follows on a killed one, too.
-    others.sort(key=lambda name: name in (MENTIONS, EVIDENCE))
+    others.sort(key=lambda name: name in (MENTIONS, EVIDENCE, PEOPLE))
 
     def doomed(table: str) -> removal.Doomed:
         def of(rows: pa.Table) -> pa.Array:
@@ -228,10 +228,7 @@ def _erase_tables(
                 gone |= _among(
                     rows["conversation_id"], pa.array(sorted(found.conversations), pa.string())
                 )
-            if table == NODES:
-                gone |= _among(rows["node_id"], nodes)
-            if table == EDGES:
-                gone |= _among(graph.edge(rows), edges)
+            gone |= graph.of_nodes(table, rows, nodes, edges)
             return pa.array(gone)
 
         return of

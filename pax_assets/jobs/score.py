@@ -2,78 +2,47 @@
 
 Scoring is the dearest step over the store, so a message is scored once for each model version,
 and again only if its text or the served files changed. Findings of messages that left the day
-(they turned out to have arrived earlier) leave with them. The three tables and the list of
-scored messages are four commits; the list comes last, and rows that it does not vouch for are
-replaced. So a crash between two commits leaves nothing that the next run does not put right.
+(they turned out to have arrived earlier) leave with them. A day is scored in chunks, each
+committed for itself: a run that is killed loses the chunk that it was at, and the next one goes
+on behind the last. New findings are added; files are written anew only where rows must go.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
-from pax_assets.jobs.insights.findings import NESTED, flat, nested
-from pax_assets.jobs.insights.insight_tables import FINDINGS, SCHEMAS, SCORED, read
-from pax_assets.jobs.scan import ddl, scan
-from pax_assets.lake import commit, tables
+from pax_assets.jobs.insights.insight_tables import SCORED
+from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.rows.arguments import add_region
+from pax_assets.jobs.scan import ddl
+from pax_assets.jobs.scoring.day import ALL, Day, frame, look, staging
+from pax_assets.jobs.scoring.worker import (
+    FILES,
+    AnalyzesTexts,
+    Destination,
+    Loader,
+    Scorer,
+    load_runtime,
+    score_part,
+)
+from pax_assets.lake import commit, landing, tables
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
-    from pax_assets.nlp.documents import Analysis
+__all__ = ["AnalyzesTexts", "Loader", "ScoreReport", "Scorer", "load_runtime", "score_day"]
 
-# Findings of this many messages are held at once. The runtime batches by tokens on its own.
-_MESSAGES_A_BATCH = 1024
-
-
-class AnalyzesTexts(Protocol):
-    """What scoring needs of a runtime."""
-
-    def analyze(self, texts: Sequence[str]) -> list[Analysis]:
-        """Return one Analysis for each text, in order."""
-        ...
-
-
-Loader = Callable[[str, str, int], AnalyzesTexts]
-
-
-def load_runtime(onnx_dir: str, variant: str, threads: int) -> AnalyzesTexts:
-    """Open the runtime that the service uses, too."""
-    from pax_assets.inference.runtime import Runtime
-
-    return Runtime.load(Path(onnx_dir), variant, threads)
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """A released model: its ONNX artifact, and the version under which its findings are kept.
-
-    `threads` 0 takes what the worker may use. `load` opens the runtime in the worker; it must be
-    an importable function, since workers are sent its name.
-    """
-
-    onnx_dir: str
-    variant: str
-    model_version: str
-    threads: int = 0
-    load: Loader = load_runtime
-
-    @property
-    def release(self) -> str:
-        """What exactly answers: `<version of the ONNX artifact>/<variant>`."""
-        return f"{PurePosixPath(self.onnx_dir).name}/{self.variant}"
+# Fewer messages than this are not worth another task.
+_MESSAGES_A_TASK = 64
+# A Spark Connect server elsewhere does not say how many cores it has.
+_REMOTE_CORES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,157 +65,133 @@ def score_day(spark: SparkSession, lake: str, day: str, scorer: Scorer) -> Score
     """Bring the findings of `day` up to its messages and the released model.
 
     Idempotent; a run that changes nothing commits nothing. Other model versions' findings stay,
-    unless their message left the day or has another text now. Raises `commit.Conflict` if other
-    runs of the same day kept getting in the way.
+    unless their message left the day or has another text now; those of other files of the same
+    model leave before the new ones come. Raises `commit.Conflict` if other runs of the same day
+    kept getting in the way.
     """
-    return commit.retrying(partial(_score_day, spark, lake, day, scorer))
-
-
-def _score_day(spark: SparkSession, lake: str, day: str, scorer: Scorer) -> ScoreReport:
-    from pyspark.sql import functions as F  # noqa: N812
-
-    snapshots = {t: commit.ensure(lake, t, SCHEMAS[t]) for t in (*FINDINGS, SCORED)}
-    messages = scan(spark, lake, "messages", ["message_id", "text"], [day]).select(
-        "message_id", "text", F.sha2(F.col("text"), 256).alias("text_sha256")
-    )
-    current = {
-        row["message_id"]: row["text_sha256"]
-        for row in messages.select("message_id", "text_sha256").collect()
-    }
-    before = _rows_of_day(lake, snapshots[SCORED], SCORED, day)
-    valid = {
-        (row["message_id"], row["model_version"])
-        for row in before.to_pylist()
-        if row["text_sha256"] == current.get(row["message_id"])
-        and (row["model_version"] != scorer.model_version or row["release"] == scorer.release)
-    }
-    todo = [m for m in current if (m, scorer.model_version) not in valid]
-    if todo and len(todo) < len(current):
-        wanted = spark.createDataFrame([(key,) for key in todo], "`message_id` string")
-        messages = messages.join(wanted, "message_id", "left_semi")
-    found = flat(_analyzed(lake, messages, scorer) if todo else NESTED.empty_table())
-    for table in (*FINDINGS, SCORED):
-        rows = _complete(table, found[table], day, scorer)
-        _bring_up(lake, snapshots[table], table, day, valid, rows)
+    run = _Run(spark, lake, landing.checked_day(day), scorer)
+    # Each chunk may meet as many conflicts as a commit may.
+    while commit.retrying(run.step):
+        pass
     return ScoreReport(
         day=day,
         model_version=scorer.model_version,
-        messages=len(current),
-        scored=len(todo),
-        removed=len(set(before["message_id"].to_pylist()) - set(current)),
-        versions={table: tables.version(lake, table) for table in (*FINDINGS, SCORED)},
+        messages=run.messages,
+        scored=run.scored,
+        removed=run.removed,
+        versions={table: tables.version(lake, table) for table in ALL},
     )
 
 
-def _analyzed(lake: str, messages: DataFrame, scorer: Scorer) -> pa.Table:
-    """Have the engine score `messages`; return nested findings.
+class _Run:
+    """A run over a day, chunk by chunk."""
 
-    Workers write files that are read and deleted here: collecting would hold the findings in
-    the engine's own, larger, form.
-    """
-    folder = f"{tables.location(lake, SCORED)}/_scoring/{uuid.uuid4().hex}"
-    analyzed = messages.mapInArrow(partial(_analyze_batches, scorer), ddl(NESTED))
-    try:
-        analyzed.write.mode("error").parquet(folder)
-        system, root = tables.filesystem(folder)
-        found = system.get_file_info(fs.FileSelector(root, recursive=True))
-        parts = [
-            pq.read_table(info.path, filesystem=system, partitioning=None).cast(NESTED)
-            for info in found
-            if info.path.endswith(".parquet")
-        ]
-    finally:
-        _delete(folder)
-    return pa.concat_tables([NESTED.empty_table(), *parts])
+    def __init__(self, spark: SparkSession, lake: str, day: str, scorer: Scorer) -> None:
+        self._spark, self._lake, self._day, self._scorer = spark, lake, day, scorer
+        self._found: Day | None = None
+        self.messages = self.scored = self.removed = 0
 
+    def step(self) -> bool:
+        """Score and commit a chunk; whether there is another one. Raises `Conflict`."""
+        # Gone after a conflict: then the day is looked at again.
+        found, self._found = self._found, None
+        if found is None:
+            found = look(self._spark, self._lake, self._day, self._scorer, self._cores())
+            self.messages = found.messages
+            self.removed += found.removed
+        if not found.chunks:
+            found.note()
+            return False
+        self.scored += self._score(found, found.chunks.pop(0))
+        self._found = found
+        return bool(found.chunks)
 
-def _delete(folder: str) -> None:
-    system, root = tables.filesystem(folder)
-    if system.get_file_info(root).type == fs.FileType.Directory:
-        system.delete_dir(root)
+    def _score(self, found: Day, ids: pa.Array | None) -> int:
+        destination = Destination.new(self._lake, self._day)
+        try:
+            files = self._files(found, ids, destination)
+        except BaseException:
+            destination.remove()
+            raise
+        found.commit(files, is_last=not found.chunks)
+        return sum(file.rows for file in files[SCORED])
 
-
-def _analyze_batches(scorer: Scorer, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Score record batches of message_id, text, text_sha256; runs in the worker."""
-    runtime = _runtime(scorer.load, scorer.onnx_dir, scorer.variant, scorer.threads)
-    for batch in batches:
-        for start in range(0, batch.num_rows, _MESSAGES_A_BATCH):
-            part = batch.slice(start, _MESSAGES_A_BATCH)
-            ids, texts, hashes = (
-                part.column(name).to_pylist() for name in ("message_id", "text", "text_sha256")
+    def _files(
+        self, found: Day, ids: pa.Array | None, destination: Destination
+    ) -> dict[str, list[commit.DataFile]]:
+        """Have the engine score a chunk; return the files that its workers wrote, by table."""
+        rows = frame(self._spark, found)
+        with staging(self._lake) as folder:
+            if ids is not None:
+                # By a file: lists in a query plan stop at some thousands.
+                system, root = tables.filesystem(folder)
+                wanted = pa.table({"message_id": ids})
+                pq.write_table(wanted, f"{root}/ids.parquet", filesystem=system)
+                chosen = self._spark.read.schema(ddl(wanted.schema)).parquet(
+                    f"{folder}/ids.parquet"
+                )
+                rows = rows.join(chosen, "message_id", "left_semi")
+            count = sum(found.files.values()) if ids is None else len(ids)
+            parts = self._spread(rows, count)
+            task = partial(score_part, self._scorer, destination)
+            done = parts.mapInArrow(task, ddl(FILES)).collect()
+        files: dict[str, list[commit.DataFile]] = {table: [] for table in ALL}
+        for row in done:
+            files[row["table"]].append(
+                commit.DataFile(row["path"], row["size"], row["rows"], {"arrival_day": self._day})
             )
-            yield nested(ids, hashes, runtime.analyze([text or "" for text in texts]))
+        return files
+
+    def _spread(self, rows: DataFrame, count: int) -> DataFrame:
+        """Give each core of the engine a part."""
+        parts = max(1, min(self._cores(), count // _MESSAGES_A_TASK))
+        return rows.repartition(parts) if parts > 1 else rows.coalesce(1)
+
+    def _cores(self) -> int:
+        if "connect" not in type(self._spark).__module__:
+            return self._spark.sparkContext.defaultParallelism
+        from pax_assets.inference.cpu import available_cores
+
+        # The embedded engine runs all parts at once, as threads of this process.
+        is_embedded = self._spark.conf.get("pax.parquet.codec", "")
+        cores = self._scorer.threads or available_cores()
+        return cores if is_embedded else max(cores, _REMOTE_CORES)
 
 
-@lru_cache(maxsize=1)
-def _runtime(load: Loader, onnx_dir: str, variant: str, threads: int) -> AnalyzesTexts:
-    # One a worker process; a former release is let go when another one is asked for.
-    return load(onnx_dir, variant, threads)
+def run(engine: Engine, arguments: Sequence[str]) -> ScoreReport:
+    """Score a day as command-line `arguments` say (`--help` lists them)."""
+    parser = argparse.ArgumentParser(description="Score a day of the table `messages`")
+    parser.add_argument("--lake", required=True)
+    parser.add_argument("--day", required=True, type=landing.checked_day, help="YYYY-MM-DD")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    add_region(parser)
+    other = parser.add_argument_group("another model than the released one (all three)")
+    other.add_argument("--onnx-dir")
+    other.add_argument("--variant")
+    other.add_argument("--model-version")
+    given = parser.parse_args(arguments)
+    named = (given.onnx_dir, given.variant, given.model_version)
+    if any(named) and not all(named):
+        parser.error("--onnx-dir, --variant and --model-version go together")
+    model = named if all(named) else _champion(given.lake)
+    scorer = Scorer(*model, given.threads, region=given.default_region)
+    return score_day(engine.session, given.lake, given.day, scorer)
 
 
-def _rows_of_day(lake: str, snapshot: DeltaTable, table: str, day: str) -> pa.Table:
-    return read(lake, table, pc.field("arrival_day") == day, version=snapshot.version())
+def _champion(lake: str) -> tuple[str, str, str]:
+    """Return the released model's ONNX artifact, variant and version; raises `MissingArtifact`."""
+    from pax_assets.lake.artifacts import ArtifactStore, MissingArtifact
+    from pax_assets.lake.releases import Releases
 
-
-def _complete(table: str, found: pa.Table, day: str, scorer: Scorer) -> pa.Table:
-    """Add the columns that all rows of a run share, in the order of the table."""
-    shared = {
-        "model_version": scorer.model_version,
-        "release": scorer.release,
-        "arrival_day": day,
-    }
-    columns = [
-        pa.repeat(pa.scalar(shared[field.name]), found.num_rows)
-        if field.name in shared
-        else found[field.name]
-        for field in SCHEMAS[table]
-    ]
-    return pa.table(columns, schema=SCHEMAS[table])
-
-
-def _bring_up(
-    lake: str,
-    snapshot: DeltaTable,
-    table: str,
-    day: str,
-    valid: set[tuple[str, str]],
-    found: pa.Table,
-) -> None:
-    """Keep the day's rows of `valid` (message, model version) pairs, and add what was found."""
-    stored = _rows_of_day(lake, snapshot, table, day)
-    pairs = zip(stored["message_id"].to_pylist(), stored["model_version"].to_pylist(), strict=True)
-    keep = pa.array([pair in valid for pair in pairs], pa.bool_())
-    remove: list[str] = []
-    if keep.false_count:
-        remove = commit.partition_files(snapshot, {"arrival_day": day})
-        found = pa.concat_tables([stored.filter(keep), found])
-    if not remove and found.num_rows == 0:
-        return
-    name = f"{table}/{day}"
-    commit.commit(
-        snapshot,
-        commit.write(lake, table, found),
-        remove=remove,
-        # Without it, two runs of one day would both append.
-        transaction=(name, (snapshot.transaction_version(name) or 0) + 1),
-    )
+    release = Releases(ArtifactStore(lake)).champion()
+    if release is None:
+        raise MissingArtifact(f"{lake} has no released model: materialize released_model first")
+    return f"{lake.rstrip('/')}/{release.onnx_path}", release.variant, release.model_version
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Score one day from a command line, such as `spark-submit`'s."""
-    parser = argparse.ArgumentParser(description="Score a day of the table `messages`")
-    parser.add_argument("--lake", required=True)
-    parser.add_argument("--day", required=True, help="YYYY-MM-DD")
-    parser.add_argument("--onnx-dir", required=True)
-    parser.add_argument("--variant", required=True)
-    parser.add_argument("--model-version", required=True)
-    parser.add_argument("--threads", type=int, default=0)
-    given = parser.parse_args(arguments)
-    from pyspark.sql import SparkSession
-
-    spark = SparkSession.builder.appName(f"pax score {given.day}").getOrCreate()
-    scorer = Scorer(given.onnx_dir, given.variant, given.model_version, given.threads)
-    print(json.dumps(asdict(score_day(spark, given.lake, given.day, scorer))))
+    """Run as a program, such as `spark-submit`'s."""
+    run_program("pax score", run, arguments)
 
 
 if __name__ == "__main__":

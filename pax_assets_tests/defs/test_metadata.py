@@ -17,6 +17,7 @@ IMPERSONAL = {
     "source_kind", "type", "zone_assumed", "trigger_type", "entity_id", "event_id", "relation_id",
     "head_id", "tail_id", "head_type", "tail_type",
     "event_day", "table", "problem", "source", "origin", "rule", "script", "language_by", "parser",
+    "assumed", "bound", "currency", "precision", "recognizer", "resolved_by", "zone_from",
 }  # fmt: skip
 
 

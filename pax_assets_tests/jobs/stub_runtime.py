@@ -31,12 +31,14 @@ class StubRuntime:
         return [_analysis(text) for text in texts]
 
 
-def load_stub(onnx_dir: str, variant: str, threads: int) -> StubRuntime:
+def load_stub(onnx_dir: str, variant: str, threads: int, region: str | None = None) -> StubRuntime:
     opened.append((onnx_dir, variant, threads))
     return StubRuntime()
 
 
-def load_failing(onnx_dir: str, variant: str, threads: int) -> StubRuntime:
+def load_failing(
+    onnx_dir: str, variant: str, threads: int, region: str | None = None
+) -> StubRuntime:
     raise OSError(f"{onnx_dir} cannot be opened")
 
 

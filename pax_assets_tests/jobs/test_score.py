@@ -6,7 +6,7 @@ artifact through the real runtime, and compare the tables with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,33 +24,29 @@ from pax_assets.jobs.insights.insight_tables import (
     SCORED,
     without_scores,
 )
+from pax_assets.jobs.program import Engine
 from pax_assets.jobs.score import Scorer, score_day
-from pax_assets.lake import commit, content_hash, tables
+from pax_assets.jobs.scoring import day as scoring_day
+from pax_assets.jobs.scoring import worker
+from pax_assets.lake import commit, content_hash
+from pax_assets.lake.artifacts import ArtifactStore, MissingArtifact
+from pax_assets.lake.maintenance import maintain
+from pax_assets.lake.releases import Releases, Served
 from pax_assets_tests.bentos.lookup_model import write_lookup_artifact
 from pax_assets_tests.jobs import stub_runtime
-from pax_assets_tests.jobs.message_rows import DAY_1, DAY_2, put_messages
+from pax_assets_tests.jobs.message_rows import DAY_1, DAY_2, add_messages, put_messages
+from pax_assets_tests.jobs.score_lakes import (
+    ALL,
+    TEXTS,
+    contents,
+    files,
+    fresh_stub,
+    versions,
+)
 from pax_assets_tests.jobs.stub_runtime import load_failing, stub_scorer
 
-ALL = (*FINDINGS, SCORED)
-TEXTS = {"a": "Anna at Acme", "b": "Anna meets Ben", "c": "nothing here", "d": ""}
-
-
-@pytest.fixture(autouse=True)
-def _fresh_stub() -> Iterator[None]:
-    stub_runtime.asked.clear()
-    stub_runtime.opened.clear()
-    score._runtime.cache_clear()
-    yield
-    score._runtime.cache_clear()
-
-
-def contents(lake: str) -> dict[str, list[dict]]:
-    """All rows of all tables, in one order."""
-    return {t: sorted(insight_tables.read(lake, t).to_pylist(), key=str) for t in ALL}
-
-
-def versions(lake: str) -> list[int | None]:
-    return [tables.version(lake, t) for t in ALL]
+# A fixture that every test here uses.
+__all__ = ["fresh_stub"]
 
 
 def test_entities_events_and_relations_are_rows_with_their_message(spark, lake: str) -> None:
@@ -180,48 +176,69 @@ def test_another_variant_of_the_same_model_replaces_its_answers(spark, lake: str
     assert len(scored) == 4
 
 
-@pytest.mark.parametrize("survives", [1, 2, 3])
-def test_a_crash_between_two_commits_is_put_right_by_the_next_run(
-    spark, lake: str, tmp_path: Path, monkeypatch, survives: int
+def test_new_arrivals_are_added_and_what_is_there_is_neither_read_nor_written(
+    spark, lake: str
 ) -> None:
-    real, done = commit.commit, []
-
-    def crashing(*args, **kwargs) -> None:
-        if len(done) == survives:
-            raise KeyboardInterrupt
-        done.append(1)
-        real(*args, **kwargs)
-
-    put_messages(lake, DAY_1, {**TEXTS, "gone": "Dmitri at Acme"})
-    score_day(spark, lake, DAY_1, stub_scorer())
-    put_messages(lake, DAY_1, {**TEXTS, "e": "Elif meets Anna", "f": "Elif at Globex"})
-    monkeypatch.setattr(commit, "commit", crashing)
-    with pytest.raises(KeyboardInterrupt):
-        score_day(spark, lake, DAY_1, stub_scorer())
-    monkeypatch.setattr(commit, "commit", real)
-    score_day(spark, lake, DAY_1, stub_scorer())
-
-    unharmed = str(tmp_path / "unharmed")
-    put_messages(unharmed, DAY_1, {**TEXTS, "e": "Elif meets Anna", "f": "Elif at Globex"})
-    score_day(spark, unharmed, DAY_1, stub_scorer())
-    assert contents(lake) == contents(unharmed)
-
-
-def test_a_run_that_another_run_overtook_adds_nothing_twice(spark, lake: str, monkeypatch) -> None:
     put_messages(lake, DAY_1, TEXTS)
-    real, overtaken = score._analyzed, []
-
-    def overtaking(*args):
-        if not overtaken:
-            overtaken.append(True)
-            score_day(spark, lake, DAY_1, stub_scorer())
-        return real(*args)
-
-    monkeypatch.setattr(score, "_analyzed", overtaking)
     score_day(spark, lake, DAY_1, stub_scorer())
-    rows = contents(lake)
-    assert len(rows[SCORED]) == 4
-    assert len(rows[ENTITIES]) == 4
+    (old,) = files(lake, "messages")
+    stored = {t: files(lake, t) for t in ALL}
+    add_messages(lake, DAY_1, {"e": "Elif meets Anna"})
+    stub_runtime.asked.clear()
+    # Whoever reads what was scored already finds its files gone.
+    everything = [old, *(file for t in FINDINGS for file in stored[t])]
+    for file in everything:
+        file.rename(file.with_suffix(".away"))
+    report = score_day(spark, lake, DAY_1, stub_scorer())
+    for file in everything:
+        file.with_suffix(".away").rename(file)
+    assert (report.messages, report.scored) == (5, 1)
+    assert stub_runtime.asked == ["Elif meets Anna"]
+    for table in ALL:
+        assert stored[table] <= files(lake, table), table
+    assert {row["message_id"] for row in contents(lake)[SCORED]} == {*TEXTS, "e"}
+    assert len([r for r in contents(lake)[ENTITIES] if r["message_id"] == "e"]) == 2
+
+
+def test_messages_that_lie_in_other_files_now_are_not_scored_again(spark, lake: str) -> None:
+    put_messages(lake, DAY_1, {"a": TEXTS["a"]})
+    add_messages(lake, DAY_1, {"b": TEXTS["b"]})
+    score_day(spark, lake, DAY_1, stub_scorer())
+    before, at = contents(lake), versions(lake)
+    maintain(lake)
+    assert len(files(lake, "messages")) == 1
+    stub_runtime.asked.clear()
+    assert score_day(spark, lake, DAY_1, stub_scorer()).scored == 0
+    assert stub_runtime.asked == []
+    assert contents(lake) == before
+    noted = versions(lake)
+    assert noted != at
+    score_day(spark, lake, DAY_1, stub_scorer())
+    assert versions(lake) == noted
+
+
+def test_many_messages_keep_every_core_busy_with_one_runtime(spark, lake: str) -> None:
+    texts = {str(number): f"Anna at Acme {number}" for number in range(300)}
+    put_messages(lake, DAY_1, texts)
+    scorer = replace(stub_scorer(), threads=3)
+    assert score_day(spark, lake, DAY_1, scorer).scored == 300
+    assert len(files(lake, SCORED)) == 3
+    assert stub_runtime.opened == [("/models/onnx-of-m1", "fp32", 1)]
+    assert sorted(stub_runtime.asked) == sorted(texts.values())
+
+
+def test_what_somebody_removed_by_hand_is_scored_anew_once_it_is_distrusted(
+    spark, lake: str
+) -> None:
+    put_messages(lake, DAY_1, TEXTS)
+    score_day(spark, lake, DAY_1, stub_scorer())
+    whole = contents(lake)
+    rows = insight_tables.read(lake, ENTITIES)
+    commit.overwrite(lake, ENTITIES, rows.filter(pc.not_equal(rows["text"], "Ben")))
+    assert score_day(spark, lake, DAY_1, stub_scorer()).scored == 0
+    scoring_day.distrust(lake, DAY_1)
+    assert score_day(spark, lake, DAY_1, stub_scorer()).scored == 1
+    assert contents(lake) == whole
 
 
 def test_a_day_without_messages_has_no_findings(spark, lake: str) -> None:
@@ -236,7 +253,8 @@ def test_an_error_in_the_worker_changes_no_table_and_leaves_no_files(spark, lake
     with pytest.raises(Exception, match="cannot be opened"):
         score_day(spark, lake, DAY_1, Scorer("/models/x", "fp32", "m1", 1, load_failing))
     assert all(rows == [] for rows in contents(lake).values())
-    assert not list(Path(lake).rglob("_scoring/*"))
+    assert not list(Path(lake, "insights").rglob("*.parquet"))
+    assert not list(Path(lake, ".staging").glob("*"))
 
 
 def test_scores_do_not_count_in_the_data_version(spark, lake: str) -> None:
@@ -299,3 +317,36 @@ def test_batch_and_runtime_say_the_same_of_difficult_texts(
         }
         assert related == {(r["head"], r["tail"], r["type"]) for r in said["relations"]}
     assert any(r["message_id"] == "plain" for r in rows[RELATIONS])
+
+
+def released(lake: str, onnx: Path) -> str:
+    """Put an ONNX artifact into the lake and release it; return its folder's address."""
+    version = ArtifactStore(lake).publish("onnx_model", onnx).version
+    served = Served("m1", version, "fp32", "d1", {})
+    Releases(ArtifactStore(lake)).release(served, None, action="promoted", why="the first")
+    return f"{lake}/{served.onnx_path}"
+
+
+def test_by_hand_a_day_is_scored_with_the_released_model(
+    spark, lake: str, lookup_model: Path
+) -> None:
+    put_messages(lake, DAY_1, {"a": "Anna meets Ben"})
+    engine = Engine(lambda: spark, is_cluster=False)
+    arguments = [f"--lake={lake}", f"--day={DAY_1}"]
+    with pytest.raises(MissingArtifact, match="released_model"):
+        score.run(engine, arguments)
+    released(lake, lookup_model)
+    report = score.run(engine, arguments)
+    assert (report.scored, report.model_version) == (1, "m1")
+    assert insight_tables.read(lake, EVENTS).num_rows == 1
+    with pytest.raises(SystemExit):
+        score.run(engine, [*arguments, "--variant=fp32"])
+
+
+def test_a_worker_fetches_its_model_from_a_lake_on_s3(
+    bucket: str, lookup_model: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    address = released(f"s3://{bucket}/lake", lookup_model)
+    runtime = worker.load_runtime(address, "fp32", 1, None)
+    assert [e.text for e in runtime.analyze(["Anna meets Ben"])[0].entities] == ["Anna", "Ben"]

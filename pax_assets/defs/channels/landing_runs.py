@@ -6,6 +6,10 @@ once after a failure (an object that brings its run down would start a run every
 ever), and not again where a run looked at it and found nothing to take in. Objects of a run that
 failed come again in smaller and smaller company, so that a bad one ends up alone.
 
+Once a model was released, the same runs also score what they took in. A run that fails in that
+last step has landed its objects all the same: nothing is taken in again. Scoring has a history of
+its own, and is left out of the next runs for a while: they would only fail at it, too.
+
 While a run of a day is under way, the next one may wait in the queue, and starts when that one
 ends; `TAG` keeps the instance from running both (dagster.yaml).
 """
@@ -28,6 +32,9 @@ JOB = "ingest_landed"
 # Names the day; no two runs with the same value are under way.
 TAG = "pax/landing_day"
 _ASSETS = {"raw_sms", "raw_whatsapp", "raw_email", "messages"}
+# What scores; all of them or none.
+INSIGHTS = ("insights/entities", "insights/events", "insights/relations")
+_LANDED = "messages"
 _PARTITION = "dagster/partition"
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 UNFINISHED = [
@@ -43,6 +50,9 @@ _LOOKED_AT = timedelta(hours=1)
 _DAY_PAUSE, _LONGEST_DAY_PAUSE = timedelta(seconds=10), timedelta(minutes=20)
 _OBJECT_PAUSE, _LONGEST_OBJECT_PAUSE = timedelta(minutes=1), timedelta(hours=6)
 _IN_COMPANY = 64
+# A model that cannot be opened stays so: then it is for a person, or for new objects, to try again.
+_SCORING_PAUSE, _LONGEST_SCORING_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+_MOST_SCORINGS = 5
 
 
 @dataclass
@@ -95,11 +105,16 @@ def _took(paths: Mapping[str, frozenset[str]], channel: str, path: str) -> bool:
 
 @dataclass(frozen=True)
 class _Ended:
-    """A run of the job that has ended, and its objects by channel."""
+    """A run of the job that has ended, and its objects by channel.
+
+    `succeeded` is about landing: None where the run was for scoring alone. `scored` is None where
+    the run was not to score, or did not come to it.
+    """
 
     created: datetime
     ended: datetime
-    succeeded: bool
+    succeeded: bool | None
+    scored: bool | None
     paths: Mapping[str, frozenset[str]]
 
     def took(self, channel: str, path: str) -> bool:
@@ -113,18 +128,13 @@ class History:
         records = instance.get_run_records(
             RunsFilter(job_name=JOB, tags={_PARTITION: day}), limit=_RECENT
         )
-        self._runs = [
-            _Ended(
-                created=record.create_timestamp.replace(tzinfo=UTC),
-                ended=datetime.fromtimestamp(record.end_time, UTC)
-                if record.end_time
-                else record.update_timestamp.replace(tzinfo=UTC),
-                succeeded=record.dagster_run.status == DagsterRunStatus.SUCCESS,
-                paths=_paths(record.dagster_run.run_config, record.dagster_run.asset_selection),
-            )
+        ended = [
+            _ended(instance, record)
             for record in records
             if record.dagster_run.status not in UNFINISHED
         ]
+        self._runs = [run for run in ended if run.succeeded is not None]
+        self._scorings = [run for run in ended if run.scored is not None]
         self._in_hand = [
             _paths(record.dagster_run.run_config, record.dagster_run.asset_selection)
             for record in records
@@ -153,6 +163,24 @@ class History:
         pause = min(_LONGEST_DAY_PAUSE, _DAY_PAUSE * 2 ** min(failures - 1, 10))
         return now < self._runs[0].ended + pause
 
+    @property
+    def scoring_failures(self) -> int:
+        """How many runs have failed at scoring since the last one that did not."""
+        runs = self._scorings
+        return next((n for n, run in enumerate(runs) if run.scored), len(runs))
+
+    def may_score(self, now: datetime) -> bool:
+        """Whether a run may score: it did not fail, or that is long enough ago."""
+        failures = self.scoring_failures
+        if not failures:
+            return True
+        pause = min(_LONGEST_SCORING_PAUSE, _SCORING_PAUSE * 4 ** min(failures - 1, 6))
+        return now >= self._scorings[0].ended + pause
+
+    def is_to_be_scored(self, now: datetime) -> bool:
+        """Whether scoring failed, and is to be tried again without anything new."""
+        return 0 < self.scoring_failures < _MOST_SCORINGS and self.may_score(now)
+
     def was_looked_at(self, landed: LandedObject, channel: str, now: datetime) -> bool:
         """Whether a run that ended well has looked at the object as it is, within the hour."""
         return any(
@@ -180,6 +208,34 @@ class History:
         times = self.failed_with(landed, channel)
         pause = min(_LONGEST_OBJECT_PAUSE, _OBJECT_PAUSE * 4 ** min(times - 1, 6))
         return now >= last.ended + pause
+
+
+def _ended(instance: dg.DagsterInstance, record: Any) -> _Ended:
+    run = record.dagster_run
+    selected = {key.to_user_string() for key in run.asset_selection or ()}
+    is_good = run.status == DagsterRunStatus.SUCCESS
+    landed = is_good or (bool(selected & set(INSIGHTS)) and _has_landed(instance, run))
+    return _Ended(
+        created=record.create_timestamp.replace(tzinfo=UTC),
+        ended=datetime.fromtimestamp(record.end_time, UTC)
+        if record.end_time
+        else record.update_timestamp.replace(tzinfo=UTC),
+        succeeded=landed if _LANDED in selected else None,
+        scored=is_good if landed and selected & set(INSIGHTS) else None,
+        paths=_paths(run.run_config, run.asset_selection),
+    )
+
+
+def _has_landed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run that failed came as far as to its last step, which scores."""
+    steps = run.step_keys_to_execute
+    if steps is not None and _LANDED not in steps:
+        # A retry from where the run before it failed, or a run for scoring alone.
+        return True
+    if dg.AssetKey(_LANDED) not in (run.asset_selection or ()):
+        return True
+    stats = instance.get_run_step_stats(run.run_id, [_LANDED])
+    return any(step.status is not None and step.status.value == "SUCCESS" for step in stats)
 
 
 def _paths(config: Mapping[str, Any], selection: Any) -> dict[str, frozenset[str]]:
@@ -220,13 +276,16 @@ def due(
     return again
 
 
-def run_key(day: str, chosen: Mapping[str, Sequence[LandedObject]], failures: int) -> str:
+def run_key(
+    day: str, chosen: Mapping[str, Sequence[LandedObject]], attempt: tuple[int, int]
+) -> str:
     """Return the name of the run of these objects: the same for the same objects.
 
-    Dagster starts no second run of a name, so `failures` tells one attempt from the next.
+    Dagster starts no second run of a name, so `attempt`, how many runs failed at landing and at
+    scoring, tells one attempt from the next.
     """
     digest = hashlib.sha256()
     for channel in sorted(chosen):
         for landed in sorted(chosen[channel], key=lambda landed: landed.path):
             digest.update(f"{landed.path}\n{landed.etag}\n".encode(errors="surrogateescape"))
-    return f"{day}/{digest.hexdigest()[:20]}/{failures}"
+    return f"{day}/{digest.hexdigest()[:20]}/{attempt[0]}-{attempt[1]}"

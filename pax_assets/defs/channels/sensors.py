@@ -2,9 +2,10 @@
 
 The hourly automation of the channel assets looks at whole days; waiting for it makes a message an
 hour old. This sensor looks at landing every few seconds and requests a run for just the objects
-that are new: the channel tables and `messages` of their day, in one process. At most one run of a
-day is under way, so no two runs fight over a table; objects that land meanwhile wait in a second
-one, which starts when that one ends.
+that are new: the channel tables and `messages` of their day, in one process. Once a model was
+released the same process goes on to score the new messages: another run would take longer to
+start than to do that. At most one run of a day is under way, so no two runs fight over a table;
+objects that land meanwhile wait in a second one, which starts when that one ends.
 
 Outside `local` it is on from the start: nobody should have to press a button for messages to
 arrive. On a laptop, where each run costs the person who works there both cores, it is off like
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pax_assets.defs.channels.landing_runs import (
+    INSIGHTS,
     JOB,
     TAG,
     Busy,
@@ -43,10 +45,11 @@ _MOST_RUNS = 4
 
 ingest_landed = dg.define_asset_job(
     JOB,
-    selection=["raw_sms", "raw_whatsapp", "raw_email", "messages"],
+    selection=["raw_sms", "raw_whatsapp", "raw_email", "messages", *INSIGHTS],
     partitions_def=DAILY,
     executor_def=dg.in_process_executor,
-    description="Takes in landed objects and builds `messages`, for one day, in one process.",
+    description="Takes in landed objects, builds `messages` and, once a model was released, scores "
+    "them, for one day, in one process.",
 )
 
 
@@ -72,7 +75,7 @@ def landing_sensor(
         busy=busy,
         seconds=_SECONDS_A_LOOK,
     )
-    requests = _requests(context.instance, watch, look, busy, now)
+    requests = _requests(context.instance, watch, look, busy, now, lake)
     cursor = json.dumps(asdict(look.position), separators=(",", ":"))
     if requests:
         return dg.SensorResult(run_requests=requests, cursor=cursor)
@@ -89,7 +92,12 @@ def _watch(lake: str, landing: str) -> "Watch":
 
 
 def _requests(
-    instance: dg.DagsterInstance, watch: "Watch", look: "Look", busy: Busy, now: datetime
+    instance: dg.DagsterInstance,
+    watch: "Watch",
+    look: "Look",
+    busy: Busy,
+    now: datetime,
+    lake: LakeResource,
 ) -> list[dg.RunRequest]:
     requests: list[dg.RunRequest] = []
     # The newest day first: an old one has waited already.
@@ -108,12 +116,27 @@ def _requests(
         chosen = due(history, waiting, now)
         # A run may fail after it has ingested: its objects are not new then, nor messages yet.
         unbuilt = history.failures and not history.is_under_way and not history.is_paused(now)
-        if chosen or unbuilt:
-            requests.append(_request(day, chosen, history.failures))
+        unscored = history.is_to_be_scored(now) and not history.is_under_way
+        if chosen or unbuilt or unscored:
+            assets = ["messages"] if chosen or unbuilt else []
+            if history.may_score(now) and _is_released(lake):
+                assets += INSIGHTS
+            if assets:
+                attempt = history.failures, history.scoring_failures
+                requests.append(_request(day, chosen, assets, attempt))
     return requests
 
 
-def _request(day: str, chosen: dict[str, list[Any]], failures: int) -> dg.RunRequest:
+def _is_released(lake: LakeResource) -> bool:
+    """Whether there is a model to score with."""
+    from pax_assets.lake.releases import Releases
+
+    return Releases(lake.artifacts()).champion() is not None
+
+
+def _request(
+    day: str, chosen: dict[str, list[Any]], assets: list[str], attempt: tuple[int, int]
+) -> dg.RunRequest:
     from pax_assets.lake.landing_watch import MOST_NEW
 
     ops = {
@@ -124,9 +147,9 @@ def _request(day: str, chosen: dict[str, list[Any]], failures: int) -> dg.RunReq
         for channel, objects in chosen.items()
     }
     return dg.RunRequest(
-        run_key=run_key(day, chosen, failures),
+        run_key=run_key(day, chosen, attempt),
         partition_key=day,
-        asset_selection=[dg.AssetKey(name) for name in (*ops, "messages")],
+        asset_selection=[dg.AssetKey(name.split("/")) for name in (*ops, *assets)],
         run_config={"ops": ops},
         # People wait for these, and they are short.
         tags={"dagster/priority": "10", TAG: day},

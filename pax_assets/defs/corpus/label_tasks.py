@@ -37,7 +37,8 @@ def write_label_tasks(
     from pax_assets.nlp.labels import LabelScheme
 
     scorer = released_scorer(lake)
-    runtime = scorer.load(scorer.onnx_dir, scorer.variant, scorer.threads)
+    # The model alone: what rules find is not what people label.
+    runtime = scorer.load(scorer.onnx_dir, scorer.variant, scorer.threads, None)
     chosen = label_candidates(lake.root, runtime, config.count, looked_at=config.looked_at)
     folder = Path(config.folder).expanduser()
     try:

@@ -82,6 +82,8 @@ def _entities(analysis: Analysis) -> list[dict[str, Any]]:
             "start": e.start,
             "end": e.end,
             "score": e.score,
+            "value": e.value,
+            "recognizer": e.recognizer,
         }
         for e in analysis.entities
     ]

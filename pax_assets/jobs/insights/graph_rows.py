@@ -1,8 +1,6 @@
-"""Findings to mentions and evidence, and those to nodes and edges.
+"""Mentions and evidence to nodes and edges.
 
-A node is counted once for each message that mentions it, an edge once for each message that
-states it: somebody who signs a mail with a name three times is not three times as related. All
-functions here depend on the rows only, not on their order, so that the graph of days that were
+All functions here depend on the rows only, not on their order, so that the graph of days that were
 scored in any order is the same.
 """
 
@@ -11,8 +9,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pax_assets.jobs.insights.insight_tables import EDGES, EVIDENCE, MENTIONS, NODES, SCHEMAS
-from pax_assets.jobs.insights.names import is_organization, is_person, node_id, normalized_name
+from pax_assets.jobs.insights.insight_tables import EDGES, NODES, SCHEMAS
+from pax_assets.jobs.insights.names import is_organization, normalized_name
+from pax_assets.jobs.insights.resolution import People
 
 # An edge cites its newest messages; `relationship_graph/evidence` has all of them.
 NEWEST_MESSAGES = 20
@@ -20,51 +19,34 @@ _SPELLINGS = 10
 _CONFIDENCE_DIGITS = 6
 
 
-def day_rows(
-    entities: pa.Table, relations: pa.Table, messages: pa.Table
-) -> tuple[pa.Table, pa.Table]:
-    """Return the mentions and the evidence of some days.
-
-    People and organisations are nodes wherever they are mentioned; other things only where a
-    relation ties them to one. `messages` have message_id, sent_at and arrival_day; findings of
-    messages that are not among them (any more) are left out.
-    """
-    party = _named(entities, "type", "text")
-    party = party.filter(_is_party(party["type"]))
-    relations = _in_messages(relations, messages)
-    ends = {end: _named(relations, f"{end}_type", f"{end}_text") for end in ("head", "tail")}
-    # A relation of a node with itself ("Acme" and "ACME Inc.") relates nothing.
-    kept = pc.and_(
-        pc.not_equal(ends["head"]["node_id"], ends["tail"]["node_id"]),
-        pc.or_(_is_party(relations["head_type"]), _is_party(relations["tail_type"])),
-    )
-    relations = relations.filter(kept)
-    head, tail = ends["head"].filter(kept), ends["tail"].filter(kept)
-    evidence = pa.table(
-        {
-            "head_node": head["node_id"],
-            "type": relations["type"],
-            "tail_node": tail["node_id"],
-            **{name: relations[name] for name in ("message_id", "sent_at", "score", "arrival_day")},
-        }
-    )
-    party = _in_messages(party, messages)
-    columns = [f.name for f in SCHEMAS[MENTIONS]]
-    mentions = pa.concat_tables([rows.select(columns) for rows in (party, head, tail)])
-    return _once_a_message(mentions, MENTIONS), _once_a_message(evidence, EVIDENCE)
-
-
 def nodes_of(mentions: pa.Table) -> pa.Table:
-    """Return one row for each node; `participant_id` is null. Sorted by node."""
-    mentions = _once_over_all_days(mentions, ["node_id", "type", "normalized_name"])
-    spellings = mentions.group_by(["node_id", "name"]).aggregate([([], "count_all")])
-    spellings = _sorted(spellings, "node_id", ("count_all", "descending"), "name")
-    names = spellings.group_by("node_id", use_threads=False).aggregate([("name", "list")])
-    found = _sorted(mentions, "node_id", "message_id").group_by(
-        ["node_id", "type", "normalized_name"], use_threads=False
+    """Return one row for each node; `participant_id` is null. Sorted by node.
+
+    A node is called by its commonest spelling in full: "Anna" is a name of Anna Keller's, but not
+    the one to show, however often she is called so.
+    """
+    own = pc.equal(mentions["spelled_node"], mentions["node_id"])
+    by_itself = pc.if_else(own, mentions["name"], pa.scalar(None, pa.string()))
+    mentions = mentions.append_column("by_itself", by_itself)
+    mentions = _once_over_all_days(mentions, ["node_id"])
+    spellings = mentions.group_by(["node_id", "name"]).aggregate(
+        [([], "count_all"), ("by_itself", "count")]
     )
+    spellings = spellings.append_column("full", pc.greater(spellings["by_itself_count"], 0))
+    spellings = _sorted(
+        spellings, "node_id", ("full", "descending"), ("count_all", "descending"), "name"
+    )
+    names = spellings.group_by("node_id", use_threads=False).aggregate([("name", "list")])
+    found = _sorted(mentions, "node_id", "message_id").group_by("node_id", use_threads=False)
     nodes = found.aggregate(
-        [([], "count_all"), ("score", "max"), ("sent_at", "min"), ("sent_at", "max")]
+        [
+            ([], "count_all"),
+            ("type", "min"),
+            ("normalized_name", "min"),
+            ("score", "max"),
+            ("sent_at", "min"),
+            ("sent_at", "max"),
+        ]
     )
     # Not a join: Arrow joins no lists.
     at = pc.index_in(nodes["node_id"], names["node_id"].combine_chunks())
@@ -73,9 +55,9 @@ def nodes_of(mentions: pa.Table) -> pa.Table:
         NODES,
         {
             "node_id": nodes["node_id"],
-            "type": nodes["type"],
+            "type": nodes["type_min"],
             "name": pc.list_element(lists, 0),
-            "normalized_name": nodes["normalized_name"],
+            "normalized_name": nodes["normalized_name_min"],
             "names": pc.list_slice(lists, 0, _SPELLINGS),
             "count": nodes["count_all"],
             "confidence": pc.round(nodes["score_max"], _CONFIDENCE_DIGITS),
@@ -129,80 +111,38 @@ def with_ends(edges: pa.Table, nodes: pa.Table) -> pa.Table:
     return _as(EDGES, {name: edges[name] for name in edges.column_names})
 
 
-def with_participants(nodes: pa.Table, participants: pa.Table) -> pa.Table:
-    """Set `participant_id` where a node's name is the display name of exactly one participant.
+def with_participants(nodes: pa.Table, people: People, participants: pa.Table) -> pa.Table:
+    """Set `participant_id` and `name` of the nodes that are a participant.
 
-    Two participants of one name stay unlinked: spelling cannot tell which of them is meant.
+    People's follows from who they are (`resolution`). An organisation is the participant whose
+    display name it has, if exactly one has it: spelling cannot tell two of one name apart.
     """
-    links: dict[tuple[bool, str], set[str]] = {}
+    links: dict[str, set[str]] = {}
     for row in participants.select(["participant_id", "display_names"]).to_pylist():
         for name in row["display_names"] or ():
-            for organization, kind in ((False, "person"), (True, "organization")):
-                key = (organization, normalized_name(name, kind))
-                links.setdefault(key, set()).add(row["participant_id"])
-    ids = []
-    pairs = zip(nodes["type"].to_pylist(), nodes["normalized_name"].to_pylist(), strict=True)
-    for kind, name in pairs:
-        party = is_person(kind) or is_organization(kind)
-        found = links.get((is_organization(kind), name), set()) if party else set()
-        ids.append(next(iter(found)) if len(found) == 1 else None)
-    place = nodes.column_names.index("participant_id")
-    return nodes.set_column(place, "participant_id", pa.array(ids, pa.string()))
-
-
-def _named(rows: pa.Table, kind: str, text: str) -> pa.Table:
-    """Return `rows` with node_id, type, normalized_name and name of the entity that they name."""
-    pairs = rows.select([kind, text]).group_by([kind, text]).aggregate([])
-    resolved = []
-    for a_type, surface in zip(*(pairs[c].to_pylist() for c in (kind, text)), strict=True):
-        normalized = normalized_name(surface, a_type)
-        resolved.append((node_id(normalized, a_type), normalized))
-    keys = _joint(pairs[kind], pairs[text])
-    at = pc.index_in(_joint(rows[kind], rows[text]), keys)
-    columns = {
-        "type": rows[kind],
-        "name": rows[text],
-        "node_id": pa.array([r[0] for r in resolved], pa.string()).take(at),
-        "normalized_name": pa.array([r[1] for r in resolved], pa.string()).take(at),
-    }
-    others = ("message_id", "score", "arrival_day", "sent_at")
-    return pa.table(columns | {c: rows[c] for c in others if c in rows.column_names})
-
-
-def _joint(kinds: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
-    joined = pc.binary_join_element_wise(kinds, texts, "\x1f")
-    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
-
-
-def _is_party(kinds: pa.ChunkedArray) -> pa.Array:
-    parties = [k for k in pc.unique(kinds).to_pylist() if is_person(k) or is_organization(k)]
-    return pc.is_in(kinds, pa.array(parties, pa.string()))
-
-
-def _in_messages(rows: pa.Table, messages: pa.Table) -> pa.Table:
-    """Keep the rows whose message is still in their day; add its `sent_at`."""
-    at = pc.index_in(
-        _joint(rows["arrival_day"], rows["message_id"]),
-        _joint(messages["arrival_day"], messages["message_id"]),
-    )
-    return rows.append_column("sent_at", messages["sent_at"].take(at)).filter(pc.is_valid(at))
-
-
-def _once_a_message(rows: pa.Table, table: str) -> pa.Table:
-    """One row for each node or edge in a message: its first spelling, its best score."""
-    keys = [f.name for f in SCHEMAS[table] if f.name not in ("name", "score")]
-    wanted = [("score", "max")] + ([("name", "min")] if table == MENTIONS else [])
-    once = rows.group_by(keys).aggregate(wanted)
-    columns = {f.name: f.name for f in SCHEMAS[table]} | {"score": "score_max", "name": "name_min"}
-    return _as(table, {f.name: once[columns[f.name]] for f in SCHEMAS[table]})
+            links.setdefault(normalized_name(name, "organization"), set()).add(
+                row["participant_id"]
+            )
+    ids, shown = [], []
+    columns = (nodes[c].to_pylist() for c in ("node_id", "type", "normalized_name", "names"))
+    for key, kind, normalized, names in zip(*columns, strict=True):
+        found = links.get(normalized, set()) if is_organization(kind) else set()
+        ids.append(people.participants.get(key, next(iter(found)) if len(found) == 1 else None))
+        # Who is only ever called "Anna" or by a number is shown by the name that they gave.
+        in_full = normalized_name(names[0], kind) == normalized
+        shown.append(names[0] if in_full else people.shown.get(key, names[0]))
+    for column, values in (("participant_id", ids), ("name", shown)):
+        place = nodes.column_names.index(column)
+        nodes = nodes.set_column(place, column, pa.array(values, pa.string()))
+    return nodes
 
 
 def _once_over_all_days(rows: pa.Table, keys: list[str]) -> pa.Table:
     """One row for each key and message. A message moves between days in two commits, and for a
     while both days have it."""
     wanted = [("score", "max"), ("sent_at", "min")]
-    if "name" in rows.column_names:
-        wanted.append(("name", "min"))
+    described = ("name", "by_itself", "type", "normalized_name")
+    wanted += [(n, "min") for n in described if n in rows.column_names and n not in keys]
     once = rows.group_by([*keys, "message_id"]).aggregate(wanted)
     return once.rename_columns(
         [c.removesuffix("_max").removesuffix("_min") for c in once.column_names]

@@ -21,6 +21,12 @@ NODES, EDGES = "relationship_graph/nodes", "relationship_graph/edges"
 # What nodes and edges are counted from, a row for each message; and which state of each day.
 MENTIONS, EVIDENCE = "relationship_graph/mentions", "relationship_graph/evidence"
 DAYS = "relationship_graph/days"
+# Who is who: what participants go by, who and what is named in which conversation on which day,
+# and the names that are somebody in one conversation only.
+PEOPLE, CONTEXT = "relationship_graph/people", "relationship_graph/context"
+RESOLUTIONS = "relationship_graph/resolutions"
+# Times, sums and addresses as values; and the events with them.
+VALUES, TIMELINE = "relationship_graph/values", "relationship_graph/timeline"
 
 _KEY = [("message_id", pa.string()), ("model_version", pa.string())]
 _SPAN = [
@@ -35,7 +41,28 @@ _DAY = ("arrival_day", pa.string())
 ARGUMENTS = pa.list_(
     pa.struct([("entity_id", pa.string()), ("role", pa.string()), ("score", pa.float64())])
 )
-ENTITY_FIELDS = [("entity_id", pa.string()), *_SPAN]
+# Who and what takes part in an event: the words, what they are and, of a person or an
+# organisation, the node.
+PARTS = pa.list_(
+    pa.struct(
+        [
+            ("role", pa.string()),
+            ("type", pa.string()),
+            ("text", pa.string()),
+            ("node_id", pa.string()),
+            ("resolved_by", pa.string()),
+            ("score", pa.float64()),
+        ]
+    )
+)
+AMOUNT = pa.decimal128(24, 4)
+# `value` is the normalised form (E.164, lower case, …); `recognizer` null means the model.
+ENTITY_FIELDS = [
+    ("entity_id", pa.string()),
+    *_SPAN,
+    ("value", pa.string()),
+    ("recognizer", pa.string()),
+]
 EVENT_FIELDS = [("event_id", pa.string()), *_SPAN, ("arguments", ARGUMENTS)]
 # The ends' texts and types stand beside their ids, so that a person can read a row.
 RELATION_FIELDS = [
@@ -106,6 +133,11 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("message_id", pa.string()),
             ("sent_at", TIMESTAMP),
             ("score", pa.float64()),
+            ("conversation_id", pa.string()),
+            # The node of the words by themselves; another than `node_id` where they were resolved.
+            ("spelled_node", pa.string()),
+            ("resolved_by", pa.string()),
+            ("resolution_confidence", pa.float64()),
             _DAY,
         ]
     ),
@@ -120,11 +152,101 @@ SCHEMAS: dict[str, pa.Schema] = {
             _DAY,
         ]
     ),
+    PEOPLE: pa.schema(
+        [
+            ("participant_id", pa.string()),
+            ("kind", pa.string()),
+            ("value", pa.string()),
+            ("alias_id", pa.string()),
+            ("spelled_node", pa.string()),
+            ("everywhere", pa.bool_()),
+            ("node_id", pa.string()),
+            ("name", pa.string()),
+            ("normalized_name", pa.string()),
+        ]
+    ),
+    CONTEXT: pa.schema(
+        [
+            ("conversation_id", pa.string()),
+            ("kind", pa.string()),
+            ("key", pa.string()),
+            ("type", pa.string()),
+            ("normalized_name", pa.string()),
+            _DAY,
+        ]
+    ),
+    RESOLUTIONS: pa.schema(
+        [
+            ("conversation_id", pa.string()),
+            ("spelled_node", pa.string()),
+            ("node_id", pa.string()),
+            ("type", pa.string()),
+            ("normalized_name", pa.string()),
+            ("resolved_by", pa.string()),
+            ("confidence", pa.float64()),
+        ]
+    ),
+    VALUES: pa.schema(
+        [
+            ("message_id", pa.string()),
+            ("entity_id", pa.string()),
+            ("kind", pa.string()),
+            ("type", pa.string()),
+            ("text", pa.string()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("starts_at", TIMESTAMP),
+            ("ends_at", TIMESTAMP),
+            ("precision", pa.string()),
+            ("bound", pa.string()),
+            ("zone", pa.string()),
+            ("zone_from", pa.string()),
+            ("amount", AMOUNT),
+            ("currency", pa.string()),
+            ("address", pa.string()),
+            ("assumed", pa.string()),
+            ("sent_at", TIMESTAMP),
+            ("score", pa.float64()),
+            _DAY,
+        ]
+    ),
+    TIMELINE: pa.schema(
+        [
+            ("message_id", pa.string()),
+            ("event_id", pa.string()),
+            ("type", pa.string()),
+            ("trigger", pa.string()),
+            ("starts_at", TIMESTAMP),
+            ("ends_at", TIMESTAMP),
+            ("precision", pa.string()),
+            ("bound", pa.string()),
+            ("time_text", pa.string()),
+            ("sent_at", TIMESTAMP),
+            ("channel", pa.string()),
+            ("conversation_id", pa.string()),
+            ("direction", pa.string()),
+            ("sender", pa.string()),
+            ("sender_node", pa.string()),
+            ("recipient_nodes", pa.list_(pa.string())),
+            ("participants", PARTS),
+            ("amount", AMOUNT),
+            ("currency", pa.string()),
+            ("amount_text", pa.string()),
+            ("item", pa.string()),
+            ("place", pa.string()),
+            ("others", PARTS),
+            ("confidence", pa.float64()),
+            _DAY,
+        ]
+    ),
     # Not `arrival_day`: a partition for each row would be a file for each day.
     DAYS: pa.schema([("day", pa.string()), ("fingerprint", pa.string())]),
 }
 
-_MEASURED = frozenset({"score", "confidence", "mean_confidence"})
+# What the next recount makes anew from days and participants.
+GRAPH_TABLES = (NODES, EDGES, MENTIONS, EVIDENCE, PEOPLE, CONTEXT, RESOLUTIONS, VALUES, TIMELINE)
+
+_MEASURED = frozenset({"score", "confidence", "mean_confidence", "resolution_confidence"})
 
 
 def read(
@@ -139,7 +261,14 @@ def read(
     if not tables.exists(lake, table):
         return schema.empty_table()
     rows = tables.read(lake, table, filter=filter, version=version)
-    return rows.select(schema.names).cast(schema)
+    # A table that was written before a column was thought of has nothing in it.
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def without_scores(rows: pa.Table) -> pa.Table:

@@ -14,7 +14,8 @@ import dagster as dg
 import pyarrow.compute as pc
 import pytest
 
-from pax_assets.defs.insights.assets import insights, relationship_graph
+from pax_assets.defs.insights.assets import insights
+from pax_assets.defs.insights.graph import relationship_graph
 from pax_assets.defs.resources import LakeResource, SparkResource
 from pax_assets.jobs.insights import insight_tables
 from pax_assets.jobs.insights.insight_tables import FINDINGS, SCORED
@@ -155,6 +156,9 @@ def test_scored_once_fails_when_a_row_is_removed(line, lake: str, monkeypatch, t
     assert not result.success
     everywhere = {key.to_user_string() for key in KEYS}
     assert failed_checks(result) == (everywhere if table == SCORED else {table})
+    monkeypatch.undo()
+    # As the check's description promises: what does not fit is scored anew.
+    assert line(insights, DAY_1).success
 
 
 def test_scored_once_fails_when_a_message_is_scored_twice(line, lake: str, monkeypatch) -> None:

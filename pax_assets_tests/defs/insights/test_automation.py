@@ -8,7 +8,8 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from pax_assets.defs.insights.assets import insights, relationship_graph
+from pax_assets.defs.insights.assets import insights
+from pax_assets.defs.insights.graph import relationship_graph
 from pax_assets.defs.partitions import DAILY
 from pax_assets.defs.resources import LakeResource, SparkResource
 
@@ -107,3 +108,40 @@ def test_days_that_land_before_the_first_release_are_scored_after_it(ticks: Tick
     assert ticks.tick() == set()
     ticks.report("released_model", "m1")
     assert ticks.tick() == {(key, day) for key in INSIGHTS for day in (DAY_1, DAY_2)}
+
+
+def test_messages_that_were_scored_by_the_run_that_took_them_in_are_not_requested(
+    running: Ticks,
+) -> None:
+    """As the landing sensor's runs do, whether or not a tick falls between the two."""
+    running.report("messages", "v2", DAY_1)
+    running.report_insights("v2", DAY_1)
+    assert running.tick() == {("relationship_graph", None)}
+    running.report("relationship_graph", "v2")
+    assert running.tick() == set()
+
+
+def test_while_the_run_that_takes_messages_in_goes_on_to_score_nothing_is_requested(
+    running: Ticks,
+) -> None:
+    definitions = dg.Definitions(
+        assets=[insights, *SOURCES[1:], _messages],
+        jobs=[dg.define_asset_job("both", selection=["messages", *INSIGHTS])],
+        resources={"lake": LakeResource(root="", landing=""), "spark": SparkResource()},
+    )
+    run = running.instance.create_run_for_job(
+        definitions.resolve_job_def("both"),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={"dagster/partition": DAY_1},
+        asset_selection=frozenset({dg.AssetKey("messages"), *insights.keys}),
+    )
+    running.report("messages", "v2", DAY_1)
+    assert running.tick() == set()
+    running.report_insights("v2", DAY_1)
+    running.instance.report_run_failed(run)
+    assert running.tick() == {("relationship_graph", None)}
+
+
+@dg.asset(name="messages", partitions_def=DAILY)
+def _messages() -> None:
+    """As the one of the feature store, to be in a job."""

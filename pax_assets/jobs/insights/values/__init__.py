@@ -1,0 +1,1 @@
+"""What words mean as values: times, sums of money, telephone numbers."""
