@@ -41,6 +41,12 @@ _BLOCK = 64
 # Which of the 256 levels stands for zero, where rows have steps of their own.
 ZEROS = (8, 16, 32, 64)
 _LEVELS = 255
+# The most that a weight may be, and two neighbours of a column together where both have one sign.
+# Chips without instructions for such products (VNNI) add two of them in 16 bits: with more, the
+# largest sums would be cut off there, and a model would say one thing here and another there.
+_WEIGHT, _TWO_WEIGHTS = 127, 128
+# Between the finest steps of weights, and those with which no two would be too much.
+COARSER = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +200,20 @@ def _by_row(activations: np.ndarray) -> Iterator[Scale]:
 def rounded_weights(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return int8 (C, M) and the float32 factor (M,) of each column."""
     factors = _factors(weights)
-    return np.clip(np.round(weights / factors), -127, 127).astype(np.int8), factors
+    return _cut(weights, factors).astype(np.int8), factors
+
+
+def _cut(weights: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    found = np.clip(np.round(weights / factors), -_WEIGHT, _WEIGHT)
+    found[1::2] = np.clip(found[1::2], *_room(found[: len(found) - 1 : 2]))
+    return found
+
+
+def _room(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the most that a weight may be after `first`, its even neighbour."""
+    least = np.maximum(-_WEIGHT, -_TWO_WEIGHTS - np.minimum(first, 0))
+    most = np.minimum(_WEIGHT, _TWO_WEIGHTS - np.maximum(first, 0))
+    return least, most
 
 
 def fitted_weights(weights: np.ndarray, rounded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -214,7 +233,8 @@ def fitted_weights(weights: np.ndarray, rounded: np.ndarray) -> tuple[np.ndarray
         end = min(begin + _BLOCK, channels)
         errors = np.zeros((end - begin, weights.shape[1]))
         for row in range(begin, end):
-            found[row] = np.clip(np.round(left[row] / factors), -127, 127)
+            room = _room(found[row - 1].astype(int)) if row % 2 else (-_WEIGHT, _WEIGHT)
+            found[row] = np.clip(np.round(left[row] / factors), *room)
             errors[row - begin] = (left[row] - found[row] * factors) / upper[row, row]
             left[row + 1 : end] -= np.outer(upper[row, row + 1 : end], errors[row - begin])
         left[end:] -= upper[begin:end, end:].T @ errors
@@ -222,9 +242,16 @@ def fitted_weights(weights: np.ndarray, rounded: np.ndarray) -> tuple[np.ndarray
 
 
 def _factors(weights: np.ndarray) -> np.ndarray:
-    factors = (np.abs(weights).max(axis=0) / 127).astype(np.float32)
-    factors[factors == 0] = 1
-    return factors
+    """Return the step (M,) of each column: fine, or so coarse that neighbours need no room."""
+    finest = np.abs(weights).max(axis=0) / _WEIGHT
+    first, second = weights[: len(weights) - 1 : 2], weights[1::2]
+    both = np.where(first * second > 0, np.abs(first + second), 0).max(axis=0, initial=0)
+    coarsest = np.maximum(finest, both / _TWO_WEIGHTS)
+    tried = np.stack([finest + share * (coarsest - finest) for share in COARSER])
+    tried[tried == 0] = 1
+    errors = [((_cut(weights, steps) * steps - weights) ** 2).sum(axis=0) for steps in tried]
+    best = np.argmin(errors, axis=0)
+    return tried[best, np.arange(weights.shape[1])].astype(np.float32)
 
 
 def _rewrite(

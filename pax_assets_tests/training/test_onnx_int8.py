@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.pipeline import INPUTS
 from pax_assets.inference.runtime import Runtime
-from pax_assets.inference.session import open_session
+from pax_assets.inference.session import open_session, session_of
 from pax_assets.training import onnx_int8
 from pax_assets.training.onnx_int8 import (
     Scale,
@@ -139,6 +140,35 @@ def test_fitted_weights_lose_less_than_rounded_ones_where_channels_go_together(
         return float(((activations @ (matrix * factors - weights)) ** 2).mean())
 
     assert lost(fitted_weights(weights, activations)) < 0.8 * lost(rounded_weights(weights))
+
+
+@pytest.mark.parametrize("rows", [7, 64, 130])
+def test_no_two_neighbours_of_a_column_add_up_to_more_than_16_bits_hold(rows: int):
+    random = np.random.default_rng(rows)
+    # the largest weights are often neighbours
+    weights = random.choice([-1.0, -0.9, 0.1, 0.9, 1.0], size=(rows, 32)).astype(np.float32)
+    activations = random.normal(size=(300, rows))
+    largest = np.full((4, rows), 255, dtype=np.uint8)
+    for matrix, _ in (rounded_weights(weights), fitted_weights(weights, activations)):
+        assert np.abs(matrix).max() > 60
+        for sign in (1, -1):
+            part = np.maximum(sign * matrix.astype(int), 0)
+            assert (255 * (part[: rows - 1 : 2] + part[1::2])).max() <= np.iinfo(np.int16).max
+        # whatever instructions this machine has
+        assert (product(largest, matrix) == largest.astype(int) @ matrix.astype(int)).all()
+
+
+def product(activations: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What ONNX Runtime says of an integer product with constant weights."""
+    node = helper.make_node("MatMulInteger", ["activations", "weights"], ["product"])
+    taken = helper.make_tensor_value_info("activations", TensorProto.UINT8, activations.shape)
+    given = helper.make_tensor_value_info("product", TensorProto.INT32, None)
+    constant = numpy_helper.from_array(weights, "weights")
+    graph = helper.make_graph([node], "product", [taken], [given], [constant])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+    return session_of(model.SerializeToString(), "a product")({"activations": activations})[
+        "product"
+    ]
 
 
 def test_channels_that_never_speak_are_no_obstacle():
