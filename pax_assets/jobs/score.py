@@ -10,7 +10,9 @@ on behind the last. New findings are added; files are written anew only where ro
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ from pax_assets.jobs.insights.insight_tables import SCORED
 from pax_assets.jobs.program import Engine, run_program
 from pax_assets.jobs.rows.arguments import add_region
 from pax_assets.jobs.scan import ddl
-from pax_assets.jobs.scoring.day import ALL, Day, frame, look, staging
+from pax_assets.jobs.scoring.day import ALL, Chunk, Day, frame, look
 from pax_assets.jobs.scoring.worker import (
     FILES,
     AnalyzesTexts,
@@ -96,7 +98,7 @@ class _Run:
         # Gone after a conflict: then the day is looked at again.
         found, self._found = self._found, None
         if found is None:
-            found = look(self._spark, self._lake, self._day, self._scorer, self._cores())
+            found = look(self._lake, self._day, self._scorer, self._cores())
             self.messages = found.messages
             self.removed += found.removed
         if not found.chunks:
@@ -106,33 +108,30 @@ class _Run:
         self._found = found
         return bool(found.chunks)
 
-    def _score(self, found: Day, ids: pa.Array | None) -> int:
+    def _score(self, found: Day, chunk: Chunk) -> int:
         destination = Destination.new(self._lake, self._day)
         try:
-            files = self._files(found, ids, destination)
+            files = self._files(chunk, destination)
         except BaseException:
             destination.remove()
             raise
         found.commit(files, is_last=not found.chunks)
         return sum(file.rows for file in files[SCORED])
 
-    def _files(
-        self, found: Day, ids: pa.Array | None, destination: Destination
-    ) -> dict[str, list[commit.DataFile]]:
+    def _files(self, chunk: Chunk, destination: Destination) -> dict[str, list[commit.DataFile]]:
         """Have the engine score a chunk; return the files that its workers wrote, by table."""
-        rows = frame(self._spark, found)
-        with staging(self._lake) as folder:
-            if ids is not None:
+        rows = frame(self._spark, self._lake, chunk)
+        with _staging(self._lake) as folder:
+            if chunk.ids is not None:
                 # By a file: lists in a query plan stop at some thousands.
                 system, root = tables.filesystem(folder)
-                wanted = pa.table({"message_id": ids})
+                wanted = pa.table({"message_id": chunk.ids})
                 pq.write_table(wanted, f"{root}/ids.parquet", filesystem=system)
                 chosen = self._spark.read.schema(ddl(wanted.schema)).parquet(
                     f"{folder}/ids.parquet"
                 )
                 rows = rows.join(chosen, "message_id", "left_semi")
-            count = sum(found.files.values()) if ids is None else len(ids)
-            parts = self._spread(rows, count)
+            parts = self._spread(rows, chunk.rows)
             task = partial(score_part, self._scorer, destination)
             done = parts.mapInArrow(task, ddl(FILES)).collect()
         files: dict[str, list[commit.DataFile]] = {table: [] for table in ALL}
@@ -156,6 +155,18 @@ class _Run:
         is_embedded = self._spark.conf.get("pax.parquet.codec", "")
         cores = self._scorer.threads or available_cores()
         return cores if is_embedded else max(cores, _REMOTE_CORES)
+
+
+@contextmanager
+def _staging(lake: str) -> Iterator[str]:
+    """A folder beside the tables, which every worker of an engine reaches; gone afterwards."""
+    address = f"{lake.rstrip('/')}/.staging/insights-{uuid.uuid4().hex}"
+    system, path = tables.filesystem(address)
+    tables.make_folder(system, path)
+    try:
+        yield address
+    finally:
+        tables.remove_folder(system, path)
 
 
 def run(engine: Engine, arguments: Sequence[str]) -> ScoreReport:

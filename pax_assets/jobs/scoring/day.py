@@ -14,9 +14,7 @@ message by message, and findings that nobody vouches for are removed.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -27,7 +25,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.exceptions import DeltaError
-from pyarrow import fs
 
 from pax_assets.jobs.insights.insight_tables import (
     ENTITIES,
@@ -57,13 +54,24 @@ _FEW = 2_000
 _COUNTS = {ENTITIES: "entities", EVENTS: "events", RELATIONS: "relations"}
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Messages that are scored and committed together.
+
+    They are in `files` of `messages`: all of their `rows`, or those with `ids`.
+    """
+
+    files: list[str]
+    rows: int
+    ids: pa.Array | None = None
+
+
 @dataclass
 class Day:
     """A day as a run found it; `chunks` are what it has to score, in order.
 
-    A chunk is the ids of its messages, or None for all rows of `files`, which are those files of
-    `messages` that may hold unscored ones, with their numbers of rows. `notes` are what the last
-    commit says once all is done.
+    `files` are those files of `messages` that may hold unscored ones, with their numbers of rows.
+    `notes` are what the last commit says once all is done.
     """
 
     lake: str
@@ -72,7 +80,7 @@ class Day:
     snapshots: dict[str, DeltaTable]
     number: int
     files: dict[str, int]
-    chunks: list[pa.Array | None]
+    chunks: list[Chunk]
     notes: dict[str, int]
     messages: int
     removed: int = 0
@@ -119,7 +127,7 @@ class Day:
         self.has_committed = False
 
 
-def look(spark: SparkSession, lake: str, day: str, scorer: Scorer, cores: int) -> Day:
+def look(lake: str, day: str, scorer: Scorer, cores: int) -> Day:
     """Find out what `scorer` has to score of a day on `cores`; remove what is not valid any more.
 
     Removal comes first: findings of messages that left the day or have another text now, of other
@@ -152,12 +160,12 @@ def look(spark: SparkSession, lake: str, day: str, scorer: Scorer, cores: int) -
     if is_as_it_was and before is not None and before.keys() <= files.keys():
         found.files = {path: rows for path, rows in files.items() if path not in before}
         if 0 < sum(found.files.values()) <= _FEW:
-            found.chunks = [None]
+            found.chunks = [Chunk(list(found.files), sum(found.files.values()))]
         else:
-            _plan(found, _measured(spark, found))
+            found.chunks = list(_chunks(found, _measured(found)))
     elif files or any(commit.partition_files(s, {"arrival_day": day}) for s in snapshots.values()):
         found.files = files
-        _plan_all(spark, found, scorer)
+        _plan_all(found, scorer)
     else:
         # Nothing ever landed: a note of that would only be one more commit.
         found.notes = {}
@@ -175,12 +183,12 @@ def distrust(lake: str, day: str) -> None:
     commit.retrying(attempt)
 
 
-def frame(spark: SparkSession, found: Day) -> DataFrame:
-    """Return message_id, text and text_sha256 of the rows of the planned files."""
+def frame(spark: SparkSession, lake: str, chunk: Chunk) -> DataFrame:
+    """Return message_id, text and text_sha256 of all rows of a chunk's files."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    root = tables.location(found.lake, "messages")
-    rows = read_files(spark, [f"{root}/{path}" for path in found.files], "messages", _TEXT)
+    root = tables.location(lake, "messages")
+    rows = read_files(spark, [f"{root}/{path}" for path in chunk.files], "messages", _TEXT)
     return rows.select(*_TEXT, F.sha2(F.col("text"), 256).alias("text_sha256"))
 
 
@@ -218,81 +226,91 @@ def _files_scored(lake: str, day: str, scored: DeltaTable, scorer: Scorer) -> di
     return files if known == _digest(scorer, files) else None
 
 
-def _plan_all(spark: SparkSession, found: Day, scorer: Scorer) -> None:
+def _plan_all(found: Day, scorer: Scorer) -> None:
     """Compare all of the day with what is stored of it; remove what is not valid, plan the rest."""
-    rows = _measured(spark, found)
     stored = _vouched(found)
-    here = pc.is_in(_joined(stored, "text_sha256"), _joined(rows, "text_sha256").combine_chunks())
-    ours = pc.equal(stored["model_version"], scorer.model_version)
-    former = pc.and_(ours, pc.not_equal(stored["release"], scorer.release))
-    complete = pc.is_in(stored["key"], _with_their_findings(found, stored))
-    valid = stored.filter(reduce(pc.and_, [here, pc.invert(former), complete]))
-    known = pa.table({"message_id": pc.unique(stored["message_id"])})
-    found.removed = _without(known, rows["message_id"].combine_chunks()).num_rows
+    rows = _measured(found, is_hashed=stored.num_rows > 0)
+    valid = stored
+    if stored.num_rows:
+        known = pc.unique(stored["message_id"])
+        here = pc.is_in(known, rows["message_id"].combine_chunks())
+        found.removed = len(known) - pc.sum(here).as_py()
+        ours = pc.equal(stored["model_version"], scorer.model_version)
+        former = pc.and_(ours, pc.not_equal(stored["release"], scorer.release))
+        complete = pc.is_in(stored["key"], _with_their_findings(found, stored))
+        valid = stored.filter(
+            reduce(pc.and_, [_has_its_text(stored, rows), pc.invert(former), complete])
+        )
     _remove_others(found, valid["key"].combine_chunks())
     done = valid.filter(pc.equal(valid["model_version"], scorer.model_version))["message_id"]
-    _plan(found, _without(rows, done.combine_chunks()))
+    if len(done):
+        rows = rows.filter(pc.invert(pc.is_in(rows["message_id"], done.combine_chunks())))
+    found.chunks = list(_chunks(found, rows))
 
 
-def _without(rows: pa.Table, ids: pa.Array) -> pa.Table:
-    return rows.filter(pc.invert(pc.is_in(rows["message_id"], ids)))
+def _has_its_text(stored: pa.Table, rows: pa.Table) -> pa.ChunkedArray:
+    """Say of each stored row whether its message is among `rows`, with the same text."""
+    at = pc.index_in(stored["message_id"], rows["message_id"].combine_chunks())
+    texts = pc.take(rows["text_sha256"], at)
+    both_none = pc.and_(pc.is_null(texts), pc.is_null(stored["text_sha256"]))
+    same = pc.fill_null(pc.equal(texts, stored["text_sha256"]), both_none)
+    return pc.and_(pc.is_valid(at), same)
 
 
-def _plan(found: Day, rows: pa.Table) -> None:
-    """Plan to score `rows`, some or all of those that are in the planned files."""
-    found.chunks = list(_chunks(rows, found.cores))
-    if len(found.chunks) == 1 and rows.num_rows == sum(found.files.values()):
-        found.chunks = [None]
+def _measured(found: Day, *, is_hashed: bool = False) -> pa.Table:
+    """Return the planned files' rows: message_id, length of the text, index of the file.
+
+    With text_sha256, too, if `is_hashed`; it costs more than all the rest. Texts are read batch by
+    batch: of a day, only what is returned is held.
+    """
+    schema = _HASHED if is_hashed else _MEASURED
+    system, root = tables.filesystem(tables.location(found.lake, "messages"))
+    parts = [schema.empty_table()]
+    for number, path in enumerate(found.files):
+        with system.open_input_file(f"{root}/{path}") as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(_ROWS_READ, columns=_TEXT):
+                texts = batch.column("text")
+                values = [
+                    batch.column("message_id"),
+                    pc.fill_null(pc.utf8_length(texts), 0).cast(pa.int64()),
+                    pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows),
+                ]
+                if is_hashed:
+                    values.append(pa.array(map(_sha256, texts.to_pylist()), pa.string()))
+                parts.append(pa.table(values, schema=schema))
+    return pa.concat_tables(parts)
 
 
-def _measured(spark: SparkSession, found: Day) -> pa.Table:
-    """Return message_id, text_sha256 and the length of the text of the planned files' rows."""
-    from pyspark.sql import functions as F  # noqa: N812
-
-    if not found.files:
-        return pa.schema(_MEASURED).empty_table()
-    length = F.coalesce(F.length("text"), F.lit(0)).cast("bigint")
-    rows = frame(spark, found)
-    measured = rows.select("message_id", "text_sha256", length.alias("length"))
-    # By way of files: rows that are collected take ten times the memory.
-    with staging(found.lake) as folder:
-        measured.write.mode("error").parquet(f"{folder}/rows")
-        system, root = tables.filesystem(f"{folder}/rows")
-        parts = []
-        for info in system.get_file_info(fs.FileSelector(root, recursive=True)):
-            if info.path.endswith(".parquet"):
-                with system.open_input_file(info.path) as stream:
-                    parts.append(pq.ParquetFile(stream).read().cast(pa.schema(_MEASURED)))
-    return pa.concat_tables([pa.schema(_MEASURED).empty_table(), *parts])
+_ROWS_READ = 8192
+_MEASURED = pa.schema([("message_id", pa.string()), ("length", pa.int64()), ("file", pa.int32())])
+_HASHED = _MEASURED.append(pa.field("text_sha256", pa.string()))
 
 
-_MEASURED = [("message_id", pa.string()), ("text_sha256", pa.string()), ("length", pa.int64())]
+def _sha256(text: str | None) -> str | None:
+    # As Spark's sha2 has it, which is what is stored.
+    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
-@contextmanager
-def staging(lake: str) -> Iterator[str]:
-    """A folder beside the tables, which every worker of an engine reaches; gone afterwards."""
-    address = f"{lake.rstrip('/')}/.staging/insights-{uuid.uuid4().hex}"
-    system, path = tables.filesystem(address)
-    tables.make_folder(system, path)
-    try:
-        yield address
-    finally:
-        tables.remove_folder(system, path)
+def _chunks(found: Day, rows: pa.Table) -> Iterator[Chunk]:
+    """Cut rows of the planned files into chunks, by number of messages and by length of texts.
 
-
-def _chunks(rows: pa.Table, cores: int) -> Iterator[pa.Array]:
-    """Cut the rows into chunks of ids, by number of messages and by their texts' length."""
+    Rows are in the order of the files, so that a chunk reads few of them, whatever else the day
+    has.
+    """
     if not rows.num_rows:
         return
     ids = rows["message_id"].combine_chunks()
+    of = rows["file"].to_numpy()
+    paths = list(found.files)
     weight = np.maximum(
-        np.arange(rows.num_rows) // (MESSAGES_A_CORE * cores),
-        np.cumsum(rows["length"].to_numpy()) // (CHARACTERS_A_CORE * cores),
+        np.arange(rows.num_rows) // (MESSAGES_A_CORE * found.cores),
+        np.cumsum(rows["length"].to_numpy()) // (CHARACTERS_A_CORE * found.cores),
     )
     starts = [0, *(np.flatnonzero(np.diff(weight)) + 1).tolist(), rows.num_rows]
     for start, end in pairwise(starts):
-        yield ids.slice(start, end - start)
+        files = [paths[number] for number in np.unique(of[start:end])]
+        are_all = end - start == sum(found.files[path] for path in files)
+        yield Chunk(files, end - start, None if are_all else ids.slice(start, end - start))
 
 
 def _joined(rows: pa.Table, other: str) -> pa.ChunkedArray:
