@@ -163,7 +163,9 @@ def judge(variants: dict[str, dict[str, Any]], *, parity_passed: bool) -> None:
             )
         reasons += losses(reference, variant)
         variant["served"] = not reasons
-        variant["why"] = "; ".join(reasons) or "no head lost F1, answers do not depend on the batch"
+        variant["why"] = "; ".join(reasons) or (
+            f"no head lost more than {MAX_DROP:g} points of F1, answers do not depend on the batch"
+        )
 
 
 def losses(reference: Mapping[str, Any], variant: Mapping[str, Any]) -> list[str]:

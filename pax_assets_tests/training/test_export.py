@@ -20,7 +20,7 @@ from pax_assets.training.parity import grid, parity_grid, same_labels, same_pair
 HERE = {
     "fp32",
     "int8",
-    *(["bf16"] if openvino_session.is_installed() else []),
+    *([] if openvino_session.bf16_missing() else ["bf16"]),
     *(["fp16"] if has_gpu() else []),
 }
 

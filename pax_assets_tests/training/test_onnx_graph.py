@@ -50,16 +50,16 @@ def test_sixteen_bits_take_half_the_room_and_the_same_inputs(half: Path, toy_onn
 
 
 @pytest.mark.parametrize("has_gpu", [False, True])
-@pytest.mark.parametrize("has_openvino", [False, True])
+@pytest.mark.parametrize("has_bf16", [False, True])
 def test_a_variant_that_nothing_here_runs_says_what_it_needs(
-    tmp_path: Path, monkeypatch, has_gpu: bool, has_openvino: bool
+    tmp_path: Path, monkeypatch, has_gpu: bool, has_bf16: bool
 ):
     monkeypatch.setattr(onnx_graph, "has_gpu", lambda: has_gpu)
-    monkeypatch.setattr(openvino_session, "is_installed", lambda: has_openvino)
+    monkeypatch.setattr(openvino_session, "bf16_missing", lambda: "" if has_bf16 else "no")
     found = candidates(tmp_path / "plain.onnx", tmp_path / "fp32" / "model.onnx", ["a"])
     assert {name: bool(candidate.missing) for name, candidate in found.items()} == {
         "int8": False,
-        "bf16": not has_openvino,
+        "bf16": not has_bf16,
         "fp16": not has_gpu,
     }
     assert len(found["int8"].ways) == len(WHOLE)

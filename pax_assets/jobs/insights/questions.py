@@ -37,6 +37,6 @@ def open_graph(lake: str, today: date | None = None) -> duckdb.DuckDBPyConnectio
         connection.register("mentioned_values" if name == "values" else name, read(lake, table))
     messages = tables.read(lake, "messages", [*_MESSAGES, "sent_at"])
     connection.register("messages", messages)
-    day = "current_date" if today is None else f"date '{today.isoformat()}'"
+    day = "today()" if today is None else f"date '{today.isoformat()}'"
     connection.execute(f"set variable today = {day}")
     return connection
