@@ -68,7 +68,7 @@ def score_day(spark: SparkSession, lake: str, day: str, scorer: Scorer) -> Score
 
     Idempotent; a run that changes nothing commits nothing. Other model versions' findings stay,
     unless their message left the day or has another text now; those of other files of the same
-    model leave before the new ones come. Raises `commit.Conflict` if other runs of the same day
+    model leave when the first of the new ones come. Raises `commit.Conflict` if other runs of the same day
     kept getting in the way.
     """
     run = _Run(spark, lake, landing.checked_day(day), scorer)
@@ -100,12 +100,13 @@ class _Run:
         if found is None:
             found = look(self._lake, self._day, self._scorer, self._cores())
             self.messages = found.messages
-            self.removed += found.removed
-        if not found.chunks:
+        if found.chunks:
+            self.scored += self._score(found, found.chunks.pop(0))
+            self._found = found
+        else:
             found.note()
-            return False
-        self.scored += self._score(found, found.chunks.pop(0))
-        self._found = found
+        self.removed += found.removed
+        found.removed = 0
         return bool(found.chunks)
 
     def _score(self, found: Day, chunk: Chunk) -> int:

@@ -257,6 +257,24 @@ def test_an_error_in_the_worker_changes_no_table_and_leaves_no_files(spark, lake
     assert not list(Path(lake, ".staging").glob("*"))
 
 
+def test_a_model_that_cannot_be_opened_leaves_the_former_answers_of_the_day(
+    spark, lake: str
+) -> None:
+    put_messages(lake, DAY_1, {**TEXTS, "gone": "Dmitri at Acme"})
+    score_day(spark, lake, DAY_1, stub_scorer("m1", "fp32"))
+    put_messages(lake, DAY_1, TEXTS)
+    former, at = contents(lake), versions(lake)
+    failing = Scorer("/models/onnx-of-m1", "int8", "m1", 1, load_failing)
+    with pytest.raises(Exception, match="cannot be opened"):
+        score_day(spark, lake, DAY_1, failing)
+    assert contents(lake) == former
+    assert versions(lake) == at
+    report = score_day(spark, lake, DAY_1, stub_scorer("m1", "int8"))
+    assert (report.scored, report.removed) == (4, 1)
+    assert {row["release"] for row in contents(lake)[SCORED]} == {"onnx-of-m1/int8"}
+    assert {row["message_id"] for row in contents(lake)[ENTITIES]} <= TEXTS.keys()
+
+
 def test_scores_do_not_count_in_the_data_version(spark, lake: str) -> None:
     put_messages(lake, DAY_1, TEXTS)
     score_day(spark, lake, DAY_1, stub_scorer())

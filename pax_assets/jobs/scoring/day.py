@@ -71,7 +71,8 @@ class Day:
     """A day as a run found it; `chunks` are what it has to score, in order.
 
     `files` are those files of `messages` that may hold unscored ones, with their numbers of rows.
-    `notes` are what the last commit says once all is done.
+    `notes` are what the last commit says once all is done. With `valid`, the first commit removes
+    the day's rows of all other keys, `removed` messages among them.
     """
 
     lake: str
@@ -85,9 +86,11 @@ class Day:
     messages: int
     removed: int = 0
     has_committed: bool = False
+    valid: pa.Array | None = None
 
     def commit(self, found: dict[str, list[commit.DataFile]], *, is_last: bool) -> None:
         """Make a chunk's files part of the tables. Raises `commit.Conflict`."""
+        self._remove()
         self._catch_up()
         self.number += 1
         self.has_committed = True
@@ -105,6 +108,7 @@ class Day:
 
     def note(self) -> None:
         """Note that nothing is left to do, where that is not known yet. Raises `Conflict`."""
+        self._remove()
         self._catch_up()
         if self.number < 0:
             # There never was anything to score.
@@ -115,6 +119,12 @@ class Day:
             commit.reached(scored, name) != number for name, number in notes.items()
         ):
             commit.commit(scored, [], reached=notes)
+
+    def _remove(self) -> None:
+        """Remove what is not valid any more, once; not before there is something in its place."""
+        if self.valid is not None:
+            _remove_others(self, self.valid)
+            self.valid = None
 
     def _catch_up(self) -> None:
         """Move the snapshots on to this run's last commits, and no further than that."""
@@ -128,10 +138,11 @@ class Day:
 
 
 def look(lake: str, day: str, scorer: Scorer, cores: int) -> Day:
-    """Find out what `scorer` has to score of a day on `cores`; remove what is not valid any more.
+    """Find out what `scorer` has to score of a day on `cores`, and what is not valid any more.
 
-    Removal comes first: findings of messages that left the day or have another text now, of other
-    files of the same model, and of runs that died. Raises `commit.Conflict`.
+    That is findings of messages that left the day or have another text now, of other files of the
+    same model, and of runs that died. Nothing is changed yet: a run whose workers cannot open the
+    model must leave the former answers where they are. Raises `commit.Conflict`.
     """
     # What vouches first: where another run commits meanwhile, removing from it then conflicts.
     opened = (SCORED, *FINDINGS)
@@ -227,7 +238,7 @@ def _files_scored(lake: str, day: str, scored: DeltaTable, scorer: Scorer) -> di
 
 
 def _plan_all(found: Day, scorer: Scorer) -> None:
-    """Compare all of the day with what is stored of it; remove what is not valid, plan the rest."""
+    """Compare all of the day with what is stored of it: what is valid, and what is left to do."""
     stored = _vouched(found)
     rows = _measured(found, is_hashed=stored.num_rows > 0)
     valid = stored
@@ -241,7 +252,7 @@ def _plan_all(found: Day, scorer: Scorer) -> None:
         valid = stored.filter(
             reduce(pc.and_, [_has_its_text(stored, rows), pc.invert(former), complete])
         )
-    _remove_others(found, valid["key"].combine_chunks())
+    found.valid = valid["key"].combine_chunks()
     done = valid.filter(pc.equal(valid["model_version"], scorer.model_version))["message_id"]
     if len(done):
         rows = rows.filter(pc.invert(pc.is_in(rows["message_id"], done.combine_chunks())))
