@@ -94,9 +94,9 @@ class Settings(BaseSettings):
     provider: Literal["cpu", "openvino", "cuda", "tensorrt"] = "cpu"
 
     @property
-    def chip(self) -> Literal["cpu", "gpu"]:
-        """On which kind of chip the model runs: it decides which variant is released."""
-        return "gpu" if self.provider in {"cuda", "tensorrt"} else "cpu"
+    def kernels(self) -> Literal["cpu", "openvino", "gpu"]:
+        """Whose kernels run the model: it decides which variant is released."""
+        return "gpu" if self.provider in {"cuda", "tensorrt"} else self.provider
 
     @field_validator("lake")
     @classmethod

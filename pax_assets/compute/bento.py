@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,10 @@ PACKAGES = (
     "python-stdnum",
     "tokenizers",
 )
-# What a variant needs besides.
-ENGINES = {"bf16": ("openvino",)}
+# What a variant, or what runs it, needs besides.
+ENGINES = {"bf16": ("openvino",), "openvino": ("openvino",)}
+# A package of the same modules for other machines, which takes the place of the first.
+STAND_INS = {"onnxruntime": "onnxruntime-gpu"}
 # The rooms that the service imports, and the programs beside it that are no part of it.
 ROOMS = ("bentos/message_intelligence", "pax_assets/nlp", "pax_assets/inference")
 
@@ -80,13 +82,14 @@ def build_bento(
     bentoml_home: Path,
     *,
     region: str = "US",
+    provider: str = "cpu",
 ) -> BuiltBento:
     """Build the Bento that serves `<onnx_dir>/<variant>/model.onnx`, or find it already built.
 
     `lineage` is what `/v1/lineage` answers and must hold `model_version`; its scalars become
     labels. It is no part of the version: where the same content was built before, that Bento
     keeps the lineage of its first build. The Bento becomes the current one of `bentoml_home`.
-    `region` is that of phone numbers without a country code.
+    `region` is that of phone numbers without a country code, `provider` what is to run the model.
     Takes about 4 s, and no network. Raises `BentoError`.
     """
     model_version = str(lineage.get("model_version") or "")
@@ -99,7 +102,7 @@ def build_bento(
         )
     home = bentoml_home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    packages = [f"{name}=={version(name)}" for name in (*PACKAGES, *ENGINES.get(variant, ()))]
+    packages = _packages(variant, provider)
     labels = labels_of({**lineage, "variant": variant})
     with tempfile.TemporaryDirectory(prefix=".build-", dir=home) as work:
         model = _copy_model(onnx_dir, variant, Path(work) / "model")
@@ -216,6 +219,25 @@ def _label_part(text: str) -> str:
 
 def _tag_part(text: str) -> str:
     return re.sub(r"[^a-z0-9._-]", "-", text.lower())[:16].strip("-_.") or "model"
+
+
+def _packages(variant: str, provider: str) -> list[str]:
+    """Return what a Bento installs, each pinned to the version that is installed here."""
+    engines = {*ENGINES.get(variant, ()), *ENGINES.get(provider, ())}
+    return [_pinned(name) for name in (*PACKAGES, *sorted(engines))]
+
+
+def _pinned(name: str) -> str:
+    """Return `name==version` of the package that is installed; raises `BentoError`."""
+    for package in filter(None, (name, STAND_INS.get(name))):
+        try:
+            return f"{package}=={version(package)}"
+        except PackageNotFoundError:
+            continue
+    raise BentoError(
+        f"{name} is not installed here, so the Bento cannot name its version: "
+        f"pip install {name}, or release another variant"
+    )
 
 
 def _copy_model(onnx_dir: Path, variant: str, target: Path) -> Path:

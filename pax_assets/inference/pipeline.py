@@ -12,7 +12,9 @@ once: a run of texts is one array of tokens, from the tokenizer to the spans.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -53,6 +55,20 @@ class _Windows:
     last_word: np.ndarray
 
 
+class _Inputs:
+    """Memory for the inputs of one batch after the other; it grows with the largest."""
+
+    def __init__(self) -> None:
+        self._flat = np.empty((len(INPUTS), BATCH_TOKENS), dtype=np.int64)
+
+    def of(self, rows: int, longest: int) -> tuple[np.ndarray, ...]:
+        """Return an int64 (rows, longest) for each of `INPUTS`, with whatever was in them."""
+        size = rows * longest
+        if size > self._flat.shape[1]:
+            self._flat = np.empty((len(INPUTS), size), dtype=np.int64)
+        return tuple(flat[:size].reshape(rows, longest) for flat in self._flat)
+
+
 class Pipeline:
     """Tokenize, window, batch, run, decode."""
 
@@ -65,12 +81,17 @@ class Pipeline:
         batch_tokens: int = BATCH_TOKENS,
         pad_tokens: int = PAD_TOKENS,
     ) -> None:
-        """`forward` maps `INPUTS`, int64 (B, L), to `OUTPUTS` (see `training.model`)."""
+        """`forward` maps `INPUTS`, int64 (B, L), to `OUTPUTS` (see `training.model`).
+
+        The inputs are buffers that the next batch is written into: it must not keep them.
+        """
         self.tokenizer = tokenizer
         self.scheme = scheme
         self._forward = forward
         self._batch_tokens = batch_tokens
         self._pad_tokens = pad_tokens
+        # As many as there are calls at once.
+        self._free: SimpleQueue[_Inputs] = SimpleQueue()
 
     def analyze(self, texts: Sequence[str]) -> list[Analysis]:
         """Return one Analysis for each text, in order; an empty text has an empty one.
@@ -98,21 +119,21 @@ class Pipeline:
         trigger_logits = np.zeros((words, len(scheme.triggers)), dtype=np.float32)
         relations, arguments = [_no_pairs(scheme.relations)], [_no_pairs(scheme.roles)]
         windows = self._windows(tokenized, first_pieces)
-        for batch in batches(
-            windows.length + self.tokenizer.specials, self._batch_tokens, self._pad_tokens
-        ):
-            starts, lengths = windows.start[batch], windows.length[batch]
-            outputs = self._forward(self._inputs(tokenized, starts, lengths))
-            row, word = _ranges(windows.first_word[batch], windows.last_word[batch])
-            column = first_pieces[word] - starts[row] + len(self.tokenizer.prefix)
-            entity_logits[word] = outputs["entity_logits"][row, column]
-            trigger_logits[word] = outputs["trigger_logits"][row, column]
-            for name, found in (("relation", relations), ("argument", arguments)):
-                pairs = outputs[f"{name}_pairs"]
-                if len(pairs):
-                    placed = self._placed(pairs, starts, lengths, word_of)
-                    known = (placed >= 0).all(axis=1)
-                    found.append(Pairs(placed[known], outputs[f"{name}_logits"][known]))
+        lengths_in_batch = windows.length + self.tokenizer.specials
+        with self._buffers() as buffers:
+            for batch in batches(lengths_in_batch, self._batch_tokens, self._pad_tokens):
+                starts, lengths = windows.start[batch], windows.length[batch]
+                outputs = self._forward(self._inputs(buffers, tokenized, starts, lengths))
+                row, word = _ranges(windows.first_word[batch], windows.last_word[batch])
+                column = first_pieces[word] - starts[row] + len(self.tokenizer.prefix)
+                entity_logits[word] = outputs["entity_logits"][row, column]
+                trigger_logits[word] = outputs["trigger_logits"][row, column]
+                for name, found in (("relation", relations), ("argument", arguments)):
+                    pairs = outputs[f"{name}_pairs"]
+                    if len(pairs):
+                        placed = self._placed(pairs, starts, lengths, word_of)
+                        known = (placed >= 0).all(axis=1)
+                        found.append(Pairs(placed[known], outputs[f"{name}_logits"][known]))
         pairs = (_joined(relations), _joined(arguments))
         return decode(texts, tokenized, scheme, (entity_logits, trigger_logits), pairs)
 
@@ -134,15 +155,27 @@ class Pipeline:
         words = np.searchsorted(first_pieces, bounds[:, 2:])
         return _Windows(bounds[:, 0], bounds[:, 1] - bounds[:, 0], words[:, 0], words[:, 1])
 
+    @contextmanager
+    def _buffers(self) -> Iterator[_Inputs]:
+        """Lend buffers to a call. They are kept here and not by thread: an engine's come and go."""
+        try:
+            buffers = self._free.get_nowait()
+        except Empty:
+            buffers = _Inputs()
+        try:
+            yield buffers
+        finally:
+            self._free.put(buffers)
+
     def _inputs(
-        self, tokenized: TokenizedTexts, starts: np.ndarray, lengths: np.ndarray
+        self, buffers: _Inputs, tokenized: TokenizedTexts, starts: np.ndarray, lengths: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the model's inputs for a batch of windows, int64 (B, longest)."""
+        """Fill the model's inputs with a batch of windows, int64 (B, longest)."""
         prefix, suffix = self.tokenizer.prefix, self.tokenizer.suffix
         rows, longest = len(starts), int(lengths.max()) + self.tokenizer.specials
-        ids = np.full((rows, longest), self.tokenizer.pad, dtype=np.int64)
-        attention = np.zeros_like(ids)
-        shapes = np.zeros_like(ids)
+        ids, attention, shapes = buffers.of(rows, longest)
+        ids.fill(self.tokenizer.pad)
+        shapes.fill(0)
         row, token = _ranges(starts, starts + lengths)
         column = token - starts[row] + len(prefix)
         ids[row, column] = tokenized.tokens.ids[token]
@@ -150,7 +183,8 @@ class Pipeline:
         ids[:, : len(prefix)] = prefix
         for place, special in enumerate(suffix):
             ids[np.arange(rows), len(prefix) + lengths + place] = special
-        attention[np.arange(longest) < (lengths + self.tokenizer.specials)[:, None]] = 1
+        ends = (lengths + self.tokenizer.specials)[:, None]
+        np.less(np.arange(longest), ends, out=attention, casting="unsafe")
         return dict(zip(INPUTS, (ids, attention, shapes), strict=True))
 
     def _placed(

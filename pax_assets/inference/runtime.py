@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from pax_assets.inference.pipeline import BATCH_TOKENS, INPUTS, OUTPUTS, PAD_TOKENS, Pipeline
-from pax_assets.inference.session import OtherGraphError, open_session
+from pax_assets.inference.session import (
+    ModelFileError,
+    OtherGraphError,
+    Session,
+    open_session,
+)
 from pax_assets.inference.tokenization import TextTokenizer
 from pax_assets.nlp.documents import Analysis
+from pax_assets.nlp.labels import FILE as LABELS
 from pax_assets.nlp.labels import LabelScheme
 from pax_assets.nlp.merge import merged
 from pax_assets.nlp.recognizers import Recognizers
@@ -66,14 +74,22 @@ class Runtime:
                     f"{', '.join(sorted(names))}): materialize onnx_model again, and message_model "
                     "before it if that is refused"
                 )
+        scheme = LabelScheme.load(folder)
+        _require_classes(path, session, scheme)
         pipeline = Pipeline(
             TextTokenizer.load(folder),
-            LabelScheme.load(folder),
+            scheme,
             session,
             batch_tokens=batch_tokens,
             pad_tokens=pad_tokens,
         )
-        pipeline.analyze(["warm up", "warm up " * 300])
+        try:
+            pipeline.analyze(["warm up", "warm up " * max(300, scheme.max_length // 2)])
+        except Exception as error:  # each runtime raises its own, which share no base class
+            raise ModelFileError(
+                f"{path} fails on a window of {scheme.max_length} tokens, which "
+                f"{folder / LABELS} names as max_length: {error}"
+            ) from error
         return cls(pipeline, variant, Recognizers(region) if region else None)
 
     @property
@@ -95,3 +111,21 @@ class Runtime:
             merged(analysis, find(text), text)
             for text, analysis in zip(texts, analyses, strict=True)
         ]
+
+
+def _require_classes(path: Path, session: Session, scheme: LabelScheme) -> None:
+    """Raise `ModelFileError` where the graph has other classes than labels.json."""
+    probe = np.ones((1, 2), dtype=np.int64)
+    found = session(dict.fromkeys(INPUTS, probe))
+    for head, classes in (
+        ("entity", scheme.entities),
+        ("trigger", scheme.triggers),
+        ("relation", scheme.relations),
+        ("argument", scheme.roles),
+    ):
+        count = found[f"{head}_logits"].shape[-1]
+        if count != len(classes):
+            raise ModelFileError(
+                f"{path} has {count} classes in its {head} head, and {path.parents[1] / LABELS} "
+                f"names {len(classes)}: they are not of one export"
+            )

@@ -115,6 +115,12 @@ def session_of(
         raise
     except Exception as error:  # onnxruntime's own exceptions share no public base class
         raise ModelFileError(f"{name} cannot be loaded: {error}") from error
+    # Where a driver or a library of the GPU is missing, it goes on without a GPU, and says nothing.
+    if left_out := [wanted for wanted in _gpu(provider) if wanted not in session.get_providers()]:
+        raise ProviderError(
+            f"{VARIABLE} is {provider}, and {left_out[0]} could not start: look for the NVIDIA "
+            "driver, CUDA and cuDNN that this onnxruntime-gpu needs"
+        )
     return OnnxRuntimeSession(session)
 
 

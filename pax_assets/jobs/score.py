@@ -68,8 +68,8 @@ def score_day(spark: SparkSession, lake: str, day: str, scorer: Scorer) -> Score
 
     Idempotent; a run that changes nothing commits nothing. Other model versions' findings stay,
     unless their message left the day or has another text now; those of other files of the same
-    model leave when the first of the new ones come. Raises `commit.Conflict` if other runs of the same day
-    kept getting in the way.
+    model leave when the first of the new ones come. Raises `commit.Conflict` if other runs of the
+    same day kept getting in the way.
     """
     run = _Run(spark, lake, landing.checked_day(day), scorer)
     # Each chunk may meet as many conflicts as a commit may.

@@ -168,6 +168,8 @@ class LabelScheme:
                 _pairs(data.get("relation_ends", {})),
                 _pairs(data.get("role_ends", {})),
             )
+        except LabelSchemeError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LabelSchemeError(f"labels: missing or ill-typed field: {error}") from error
 
@@ -182,6 +184,8 @@ class LabelScheme:
         path = folder / FILE
         try:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except LabelSchemeError as error:
+            raise LabelSchemeError(f"{path}: {error}") from error
         except FileNotFoundError:
             raise LabelSchemeError(f"{path} does not exist: not an artifact of PAX") from None
         except json.JSONDecodeError as error:

@@ -185,15 +185,17 @@ def _by_pair(pairs: np.ndarray, logits: np.ndarray) -> dict[tuple[int, ...], np.
 
 
 def batch_independence(
-    folder: Path, variant: str, texts: Sequence[str], tolerance: float
+    folder: Path, variant: str, texts: Sequence[str], tolerance: float, provider: str
 ) -> dict[str, Any]:
     """Compare each text alone with the same text in one padded batch of all of them.
 
     `HOSTILE` and long texts are added. Returns `{"passed", "max_diff", "different"}`:
     `different` counts texts whose labels or offsets changed, `max_diff` is of scores.
     """
-    runtime = Runtime.load(folder, variant)
-    crowded = Runtime.load(folder, variant, batch_tokens=ONE_BATCH, pad_tokens=ONE_BATCH)
+    runtime = Runtime.load(folder, variant, provider=provider)
+    crowded = Runtime.load(
+        folder, variant, provider=provider, batch_tokens=ONE_BATCH, pad_tokens=ONE_BATCH
+    )
     probes = [*texts, *HOSTILE]
     alone = [runtime.analyze([text])[0] for text in probes]
     together = crowded.analyze(probes)

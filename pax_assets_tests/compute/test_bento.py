@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,28 @@ def test_its_packages_are_pinned_to_what_was_tested(bentos: Bentos) -> None:
     for package in ("bentoml", "numpy", "onnxruntime", "pydantic", "tokenizers"):
         assert f"{package}=={version(package)}\n" in text
     assert "torch" not in text
+
+
+def test_what_runs_the_model_is_pinned_too(
+    bentos: Bentos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = {name: "1.0" for name in (*bento_module.PACKAGES, "openvino", "onnxruntime-gpu")}
+    del installed["onnxruntime"]
+
+    def told(name: str) -> str:
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(bento_module, "version", told)
+    assert bento_module._packages("fp32", "cuda") == bento_module._packages("fp16", "tensorrt")
+    assert "onnxruntime-gpu==1.0" in bento_module._packages("fp32", "cuda")
+    assert "openvino==1.0" not in bento_module._packages("int8", "cpu")
+    for variant, provider in (("bf16", "cpu"), ("fp32", "openvino"), ("bf16", "openvino")):
+        assert bento_module._packages(variant, provider).count("openvino==1.0") == 1
+    del installed["openvino"]
+    with pytest.raises(BentoError, match="openvino is not installed here"):
+        build_bento(bentos.artifact, "fp32", {"model_version": "m"}, tmp_path, provider="openvino")
 
 
 def test_its_labels_tell_its_lineage(bentos: Bentos) -> None:

@@ -33,7 +33,8 @@ class TableModel:
         return [inputs["input_ids"].shape for inputs in self.inputs]
 
     def __call__(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.inputs.append(inputs)
+        # The pipeline writes the next batch into the same buffers.
+        self.inputs.append({name: value.copy() for name, value in inputs.items()})
         ids = inputs["input_ids"]
         even = ids % 2 == 0
         pairs = [
@@ -155,6 +156,31 @@ def test_windows_of_like_length_share_a_batch(toy_encoder: Path, model: TableMod
         ["anna", "ben " * 16, "carla", "meet " * 16]
     )
     assert sorted(model.shapes) == [(2, 3), (2, 18)]
+
+
+def test_batches_share_buffers_and_calls_at_once_do_not(toy_encoder: Path, model: TableModel):
+    lent: list[np.ndarray] = []
+
+    def forward(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        lent.append(inputs["input_ids"])
+        return model(inputs)
+
+    line = pipeline(toy_encoder, forward, batch_tokens=60, pad_tokens=7)
+    line.analyze(texts())
+    assert len(lent) > 2
+    assert all(np.shares_memory(one, lent[0]) for one in lent)
+    # A call that is under way keeps its own: here the second begins within the first.
+    inner: list[np.ndarray] = []
+
+    def nested(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        inner.append(inputs["input_ids"])
+        if len(inner) == 1:
+            other.analyze(["anna ben"])
+        return model(inputs)
+
+    other = pipeline(toy_encoder, nested)
+    other.analyze(["carla"])
+    assert not np.shares_memory(inner[0], inner[1])
 
 
 def test_equal_texts_are_looked_at_once_and_answered_each(toy_encoder: Path, model: TableModel):

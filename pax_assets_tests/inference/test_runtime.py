@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pax_assets.corpora.formats import jsonl
 from pax_assets.inference.runtime import Runtime
 from pax_assets.inference.session import ModelFileError, OtherGraphError
 from pax_assets.nlp.documents import Analysis
+from pax_assets.nlp.labels import LabelSchemeError
 from pax_assets.training.parity import HOSTILE, labels, score_difference
 from pax_assets_tests.bentos.lookup_model import make_of_former_version
 
@@ -103,6 +105,69 @@ def test_a_damaged_model_file_is_named(toy_onnx: Path, tmp_path: Path):
     (tmp_path / "fp32" / "model.onnx").write_bytes(b"\x00 not a model")
     with pytest.raises(ModelFileError, match="cannot be loaded"):
         Runtime.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        (lambda labels: labels.clear(), LabelSchemeError, r"labels\.json: .*missing.*'entities'"),
+        (lambda labels: labels["entities"].pop(0), LabelSchemeError, r"labels\.json: entities"),
+        (
+            lambda labels: labels.update(entities=labels["entities"][:3]),
+            ModelFileError,
+            r"model\.onnx has \d+ classes in its entity head, and .*labels\.json names 3",
+        ),
+        (
+            lambda labels: labels["relations"].append("works_with"),
+            ModelFileError,
+            r"classes in its relation head",
+        ),
+        (
+            lambda labels: labels.update(max_length=4096),
+            ModelFileError,
+            r"fails on a window of 4096 tokens, which .*labels\.json names as max_length",
+        ),
+    ],
+)
+def test_labels_that_do_not_fit_the_model_are_named(
+    toy_onnx: Path, tmp_path: Path, change, error, sentence: str
+):
+    folder = shutil.copytree(toy_onnx, tmp_path / "onnx")
+    labels_of = json.loads((folder / "labels.json").read_text())
+    change(labels_of)
+    (folder / "labels.json").write_text(json.dumps(labels_of))
+    with pytest.raises(error, match=sentence):
+        Runtime.load(folder, threads=1)
+
+
+def test_64_texts_of_512_tokens_are_answered_as_each_alone_in_bounded_memory(toy_onnx: Path):
+    """All pairs of a text would be 262,144; only those of its candidates are gathered."""
+    texts = [f"{number} " + (MEETING + " ") * 49 for number in range(64)]
+    code = (
+        "import json, resource, sys; from pathlib import Path;"
+        "from pax_assets.inference.runtime import Runtime;"
+        "runtime = Runtime.load(Path(sys.argv[1]), 'fp32', 2, batch_tokens=64 * 512,"
+        " pad_tokens=64 * 512);"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "found = runtime.analyze(json.load(sys.stdin));"
+        "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "json.dump([after - before, [len(a.relations) + len(a.entities) for a in found]],"
+        " sys.stdout)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(toy_onnx)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kilobytes, counts = json.loads(done.stdout)
+    runtime = Runtime.load(toy_onnx, "fp32", 2)
+    alone = [runtime.analyze([text])[0] for text in (texts[0], texts[-1])]
+    assert [counts[0], counts[-1]] == [len(a.relations) + len(a.entities) for a in alone]
+    assert min(counts) > 100
+    # The logits of all pairs of places would be 67 MB for every class.
+    assert kilobytes < 250_000
 
 
 def test_the_runtime_needs_neither_torch_nor_transformers():

@@ -79,6 +79,17 @@ def test_a_gpu_that_is_not_there_is_not_quietly_done_without(
         open_session(graph, provider=provider)
 
 
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_gpu_that_could_not_start_is_not_quietly_done_without(
+    graph: Path, monkeypatch, provider: str
+):
+    """ONNX Runtime built for a GPU falls back to the CPU where a library of CUDA is missing."""
+    names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    with pytest.raises(ProviderError, match=rf"is {provider}.*could not start.*driver"):
+        open_session(graph, provider=provider)
+
+
 @pytest.mark.parametrize("provider", ["cpu", "openvino"])
 def test_a_missing_file_is_named(tmp_path: Path, provider: str):
     with pytest.raises(ModelFileError, match=r"int4/model\.onnx does not exist"):

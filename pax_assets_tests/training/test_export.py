@@ -12,10 +12,17 @@ import pytest
 import torch  # noqa: TID253 - the room under test is torch's
 
 from pax_assets.inference import openvino_session
+from pax_assets.inference.runtime import Runtime
 from pax_assets.training import artifact
 from pax_assets.training.export import judge, recommend
 from pax_assets.training.onnx_graph import has_gpu
-from pax_assets.training.parity import grid, parity_grid, same_labels, same_pairs
+from pax_assets.training.parity import (
+    batch_independence,
+    grid,
+    parity_grid,
+    same_labels,
+    same_pairs,
+)
 
 HERE = {
     "fp32",
@@ -162,17 +169,47 @@ def test_nothing_is_served_where_parity_failed():
     assert recommend(variants, "cpu") is None
 
 
-def test_the_fastest_servable_variant_of_each_chip_is_recommended():
-    variants = {
-        "fp32": variant(messages_s=90),
-        "slow": variant(messages_s=80),
-        "fast": variant(messages_s=200),
-        "fastest-but-worse": variant(messages_s=900, relation=0.5),
-    }
+FP32 = variant(messages_s=90)
+INT8 = variant(messages_s=200)
+BF16 = variant(messages_s=150)
+WORSE = variant(messages_s=900, relation=0.5)
+FP16 = variant(messages_s=9000, runs_on="gpu")
+
+
+@pytest.mark.parametrize(
+    ("variants", "cpu", "openvino", "gpu"),
+    [
+        ({"fp32": FP32}, "fp32", "fp32", None),
+        ({"fp32": FP32, "int8": INT8}, "int8", "fp32", None),
+        ({"fp32": FP32, "int8": INT8, "bf16": BF16}, "int8", "bf16", None),
+        ({"fp32": FP32, "int8": WORSE, "bf16": BF16}, "bf16", "bf16", None),
+        ({"fp32": FP32, "int8": INT8, "bf16": WORSE}, "int8", "fp32", None),
+        ({"fp32": FP32, "int8": variant(messages_s=80)}, "fp32", "fp32", None),
+        ({"fp32": FP32, "int8": INT8, "fp16": FP16}, "int8", "fp32", "fp16"),
+        ({"fp32": FP32, "fp16": WORSE}, "fp32", "fp32", None),
+    ],
+)
+def test_of_what_the_kernels_take_the_fastest_servable_variant_is_recommended(
+    variants, cpu, openvino, gpu
+):
+    variants = {name: dict(row) for name, row in variants.items()}
     judge(variants, parity_passed=True)
-    assert recommend(variants, "cpu") == "fast"
-    assert recommend(variants, "gpu") is None
-    variants["of the GPU"] = variant(messages_s=9000, runs_on="gpu")
-    judge(variants, parity_passed=True)
-    assert recommend(variants, "cpu") == "fast"
-    assert recommend(variants, "gpu") == "of the GPU"
+    assert recommend(variants, "cpu") == cpu
+    assert recommend(variants, "openvino") == openvino
+    assert recommend(variants, "gpu") == gpu
+
+
+@pytest.mark.skipif(not openvino_session.is_installed(), reason="the extra openvino is missing")
+def test_what_is_recommended_for_openvino_answers_in_openvino(toy_onnx: Path):
+    report = json.loads((toy_onnx / "report.json").read_text())
+    chosen = report["recommended"]["openvino"]
+    runtime = Runtime.load(toy_onnx, chosen, 1, provider="openvino")
+    [analysis] = runtime.analyze(["well anna will meet ben in paris on friday ok"])
+    assert [e.text for e in analysis.entities] == ["anna", "ben", "paris", "friday"]
+
+
+def test_independence_is_measured_in_what_runs_the_variant(toy_onnx: Path, monkeypatch):
+    """Else a graph for the GPU would be judged by what the CPU makes of it."""
+    monkeypatch.setenv("PAX_PROVIDER", "abacus")
+    found = batch_independence(toy_onnx, "fp32", ["anna works for acme"], 1e-4, "cpu")
+    assert found["passed"]

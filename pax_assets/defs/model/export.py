@@ -1,4 +1,8 @@
-"""The model as ONNX graphs: what is served is measured, not what was trained."""
+"""The model as ONNX graphs: what is served is measured, not what was trained.
+
+Each variant is an asset below `onnx_model`, which makes it: its F1, size and speed have a history
+of their own there, model after model.
+"""
 
 import json
 import tempfile
@@ -11,12 +15,32 @@ import dagster as dg
 from pax_assets.defs.automation import WHEN_A_DEPENDENCY_CHANGED
 from pax_assets.defs.freshness import SEASONAL_FRESHNESS
 from pax_assets.defs.metadata import markdown_table
-from pax_assets.defs.model.gate import HEADS
+from pax_assets.defs.model.gate import SCORES
 from pax_assets.defs.resources import LakeResource
 
 GROUP = "model"
 OWNERS = ["team:ml"]
+VARIANTS = {
+    "fp32": "Full precision: what the others are measured against.",
+    "int8": "8 bits with fixed scales, for ONNX Runtime on a CPU.",
+    "bf16": "Full precision weights, computed in bf16 by OpenVINO, where the processor can.",
+    "fp16": "16 bits, for a GPU.",
+}
 ONNX_IDENTITY = ("**/*.onnx", "tokenizer.json", "labels.json")
+
+
+onnx_variants = [
+    dg.AssetSpec(
+        ["onnx_model", name],
+        deps=["onnx_model"],
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"onnx"},
+        freshness_policy=SEASONAL_FRESHNESS,
+        description=f"{what} Materialized by `onnx_model`, where it can be measured.",
+    )
+    for name, what in VARIANTS.items()
+]
 
 
 @dg.asset(
@@ -69,6 +93,14 @@ def onnx_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mate
         onnx = lake.artifacts().publish("onnx_model", output, identity=ONNX_IDENTITY)
     report = json.loads((onnx.path / "report.json").read_text())
     parity, variants = report["parity"], report["variants"]
+    for name, row in variants.items():
+        context.log_event(
+            dg.AssetMaterialization(
+                ["onnx_model", name],
+                metadata=_variant_metadata(row),
+                tags={"dagster/data_version": onnx.version},
+            )
+        )
     refused = {name: row["why"] for name, row in variants.items() if not row["served"]}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(onnx.version),
@@ -98,12 +130,26 @@ def onnx_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.Mate
     )
 
 
+def _variant_metadata(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a variant's numbers as Dagster plots them."""
+    return {
+        **{f"{score}_f1": float(row["f1"][score]) for score in SCORES},
+        "megabytes": row["bytes"] / 1e6,
+        "ms_a_message": float(row["latency_ms"]),
+        "messages_a_second": float(row["messages_s"]),
+        "runs_on": row["runs_on"].upper(),
+        "independent_of_batch": bool(row["batch_independent"]),
+        "servable": bool(row["served"]),
+        "why": row["why"],
+    }
+
+
 def _variant_table(variants: Mapping[str, Mapping[str, Any]]) -> str:
     return markdown_table(
         [
             {
                 "variant": name,
-                **{f"{head} F1": f"{row['f1'][head]:.3f}" for head in HEADS},
+                **{f"{head} F1": f"{row['f1'][head]:.3f}" for head in SCORES},
                 "MB": f"{row['bytes'] / 1e6:.1f}",
                 "ms a message": f"{row['latency_ms']:.2f}",
                 "messages a second": f"{row['messages_s']:.0f}",

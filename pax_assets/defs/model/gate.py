@@ -104,13 +104,14 @@ def challenger_of(
     store = lake.artifacts()
     report = json.loads(store.text("onnx_model", onnx_version, "report.json"))
     lineage = json.loads(store.text("onnx_model", onnx_version, "lineage.json"))
-    chip = load_settings().chip
-    variant = report["recommended"][chip]
+    settings = load_settings()
+    # Models that were exported before there was a choice have no variant for it.
+    variant = report["recommended"].get(settings.kernels)
     if variant is None:
         raise NotReleasable(
-            f"no variant of onnx_model {onnx_version} may be served on a {chip.upper()}: its check "
-            "fp32_parity and its metadata say why; mend the export, or export where PAX_PROVIDER "
-            "runs, and materialize onnx_model again"
+            f"no variant of onnx_model {onnx_version} may be served with "
+            f"PAX_PROVIDER={settings.provider}: its check fp32_parity and its metadata say why; "
+            "mend the export, or export where that provider runs, and materialize onnx_model again"
         )
     measured = report["variants"][variant]["f1"]
     # A model that somebody names was measured long ago, maybe by other code.

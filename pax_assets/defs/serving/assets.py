@@ -56,12 +56,14 @@ def message_intelligence_bento(
         "bento_dagster_run_id": context.run_id,
         "service_git_commit": git_commit(),
     }
+    settings = load_settings()
     built = build_bento(
         onnx,
         release["variant"],
         lineage,
         bento_home(lake),
-        region=load_settings().default_region,
+        region=settings.default_region,
+        provider=settings.provider,
     )
     answer = ask_bento(built, [GOLDEN_TEXT])
     found = len(answer["results"][0]["entities"])

@@ -7,6 +7,7 @@ hold no lone surrogates.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from pax_assets.inference.runtime import Runtime
 from pax_assets.jobs.insights import insight_tables
 from pax_assets.jobs.insights.insight_tables import ENTITIES, EVENTS, RELATIONS, SCORED
 from pax_assets.jobs.score import Scorer, score_day
+from pax_assets.training import onnx_int8
 from pax_assets_tests.jobs.message_rows import DAY_1, put_messages
 from pax_assets_tests.model_fixtures import toy_onnx
 
@@ -52,8 +54,19 @@ LONG = "please thanks again " * 200 + "anna will meet ben in paris on friday, 41
 
 
 @pytest.fixture(scope="module")
-def runtime(toy_onnx: Path) -> Runtime:
-    return Runtime.load(toy_onnx, threads=1, region=REGION)
+def onnx(toy_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy model with an int8 that rounds: as exported its products are too small for that."""
+    folder = shutil.copytree(toy_onnx, tmp_path_factory.mktemp("rounded") / "onnx")
+    texts = ["anna will meet ben in paris on friday", "carla works for acme"] * 20
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(onnx_int8, "LEAST_WEIGHTS", 500)
+        onnx_int8.quantize(folder / "fp32/model.onnx", folder, texts, folder / "int8/model.onnx")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["fp32", "int8"])
+def runtime(request: pytest.FixtureRequest, onnx: Path) -> Runtime:
+    return Runtime.load(onnx, request.param, threads=1, region=REGION)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +75,7 @@ def client(runtime: Runtime) -> Iterator[TestClient]:
         bento="message_intelligence:m1-abc",
         model_tag="message_intelligence_model:abc",
         model_version=VERSION,
-        variant="fp32",
+        variant=runtime.variant,
         region=REGION,
         lineage={},
     )
@@ -140,7 +153,7 @@ def event(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_message_gets_one_answer_online_from_the_runtime_and_in_batch(
-    spark, lake: str, toy_onnx: Path, client: TestClient, runtime: Runtime
+    spark, lake: str, onnx: Path, client: TestClient, runtime: Runtime
 ) -> None:
     answers: dict[str, dict[str, Any]] = {}
     texts: dict[str, str] = {}
@@ -166,7 +179,7 @@ def test_a_message_gets_one_answer_online_from_the_runtime_and_in_batch(
     ask.hypothesis.inner_test([LONG, "", "anna@example.org will meet ben"])
     put_messages(lake, DAY_1, texts)
     report = score_day(
-        spark, lake, DAY_1, Scorer(str(toy_onnx), "fp32", VERSION, threads=1, region=REGION)
+        spark, lake, DAY_1, Scorer(str(onnx), runtime.variant, VERSION, threads=1, region=REGION)
     )
     assert report.scored == len(texts)
     batch = stored(lake)

@@ -1,10 +1,12 @@
 """Training and export as real runs, on a toy model: seconds instead of minutes."""
 
 import json
+import shutil
 from pathlib import Path
 
+from pax_assets.compute import payload
 from pax_assets.defs.model import gate, training
-from pax_assets.defs.model.export import onnx_model
+from pax_assets.defs.model.export import VARIANTS, onnx_model, onnx_variants
 from pax_assets.defs.model.gate import HEADS
 from pax_assets.defs.model.registry import MODEL_NAME
 from pax_assets.defs.model.training import message_model
@@ -56,6 +58,34 @@ def test_a_model_under_its_floor_blocks_and_the_run_says_so(
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed) == ("quality_floor", False)
     assert not result.asset_materializations_for_node("onnx_model")
+
+
+def test_each_variant_is_an_asset_with_the_numbers_that_it_is_chosen_by(
+    toy_lake, toy_model, toy_onnx, materialize, monkeypatch
+) -> None:
+    ArtifactStore(toy_lake).publish("message_model", toy_model)
+
+    def exported(context, module: str, arguments: list[str], **more) -> None:
+        given = dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
+        shutil.copytree(toy_onnx, given["output"])
+
+    monkeypatch.setattr(payload, "run_payload", exported)
+    result = materialize(onnx_model, *onnx_variants, selection=["onnx_model"])
+    assert result.success
+    report = json.loads((toy_onnx / "report.json").read_text())
+    events = {
+        "/".join(event.asset_key.path): event.metadata
+        for event in result.asset_materializations_for_node("onnx_model")
+    }
+    assert events.keys() == {"onnx_model", *(f"onnx_model/{name}" for name in report["variants"])}
+    assert report["variants"].keys() <= VARIANTS.keys()
+    for name, row in report["variants"].items():
+        numbers = {key: value.value for key, value in events[f"onnx_model/{name}"].items()}
+        assert numbers["megabytes"] == row["bytes"] / 1e6
+        assert numbers["messages_a_second"] == row["messages_s"]
+        assert {f"{score}_f1": row["f1"][score] for score in gate.SCORES}.items() <= numbers.items()
+    table = events["onnx_model"]["variants"].value
+    assert "| argument F1 |" in table
 
 
 def test_a_training_that_dies_ends_its_mlflow_run_as_failed(
