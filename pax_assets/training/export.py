@@ -63,8 +63,8 @@ def export(model_dir: Path, output_dir: Path, dataset: Path, report: Reporter) -
 
     `{"parity": {...}, "variants": {name: {"f1", "bytes", "latency_ms", "messages_s", "runs_on",
     "batch_independent", "max_diff", "served", "why"}}, "not_here": {name: why}, "recommended":
-    {"cpu": name or null, "openvino": …, "gpu": …}}`. F1s are on the dev split of `dataset`. A failed
-    parity is reported, not raised: the asset's check blocks.
+    {"cpu": name or null, "openvino": …, "gpu": …}}`. F1s are on the dev split of `dataset`. A
+    failed parity is reported, not raised: the asset's check blocks.
     """
     model, scheme = artifact.load(model_dir)
     gold = list(jsonl.read(dataset / "dev_gold.jsonl"))

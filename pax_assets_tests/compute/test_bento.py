@@ -105,7 +105,7 @@ def test_its_packages_are_pinned_to_what_was_tested(bentos: Bentos) -> None:
 def test_what_runs_the_model_is_pinned_too(
     bentos: Bentos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = {name: "1.0" for name in (*bento_module.PACKAGES, "openvino", "onnxruntime-gpu")}
+    installed = dict.fromkeys((*bento_module.PACKAGES, "openvino", "onnxruntime-gpu"), "1.0")
     del installed["onnxruntime"]
 
     def told(name: str) -> str:
