@@ -46,7 +46,7 @@ MAX_DROP = 0.5
 # Texts whose latency is measured, one at a time; rounds of all texts at once; texts whose batches
 # are compared; training texts on which 8 bits are calibrated.
 TIMED = 60
-ROUNDS = 5
+ROUNDS = 3
 PROBES = 24
 CALIBRATION = 400
 # Which variants the kernels take that `PAX_PROVIDER` chooses: OpenVINO knows no fused attention in

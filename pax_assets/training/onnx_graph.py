@@ -21,7 +21,7 @@ from pax_assets.inference import openvino_session
 from pax_assets.inference.pipeline import INPUTS, OUTPUTS
 from pax_assets.inference.runtime import BF16, MODEL_FILE
 from pax_assets.training.model import MessageModel
-from pax_assets.training.onnx_int8 import WHOLE, quantize
+from pax_assets.training.onnx_int8 import WHOLE, Quantizer
 
 # Any batch and length will do for tracing; unequal ones, so that none is taken for the other.
 TRACED = (2, 9)
@@ -84,12 +84,9 @@ def candidates(plain: Path, fp32: Path, texts: Sequence[str]) -> dict[str, Candi
     `plain` is the exporter's graph, `fp32` the one with ONNX Runtime's kernels in it, in a folder
     with tokenizer and labels; `texts` are for calibration.
     """
+    quantizer = Quantizer(fp32, fp32.parent.parent, texts)
     return {
-        "int8": Candidate(
-            tuple(
-                partial(quantize, fp32, fp32.parent.parent, texts, whole=share) for share in WHOLE
-            )
-        ),
+        "int8": Candidate(tuple(partial(quantizer.write, whole=share) for share in WHOLE)),
         BF16: Candidate(
             (lambda path: shutil.copyfile(plain, path),),
             openvino_session.bf16_missing(),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -73,41 +74,55 @@ class Scale:
         return (np.clip(np.round(values / steps) + self.zero, 0, _LEVELS) - self.zero) * steps
 
 
-def quantize(
-    fp32: Path, folder: Path, texts: Sequence[str], path: Path, *, whole: float = 0.0
-) -> None:
-    """Write the graph at `fp32` in 8 bits to `path`, calibrated on `texts`.
+class Quantizer:
+    """Writes the graph at `fp32` in 8 bits, calibrated on `texts`.
 
     `folder` has the tokenizer and the labels. Products of tokens with weights are rounded; pairs of
-    words, lookups and attention's scores stay as they are, and so does the share `whole` of the
-    products, from the first on: what is lost there goes through all layers behind.
+    words, lookups and attention's scores stay as they are. What takes time is done once, however
+    many ways of it are written.
     """
-    model = onnx.load(str(fp32))
-    products = _products(model.graph)
-    products = products[round(whole * len(products)) :]
-    by_input: dict[str, list[onnx.NodeProto]] = {}
-    for node in products:
-        by_input.setdefault(node.input[0], []).append(node)
-    activations = _activations(model, sorted(by_input), folder, texts)
-    weights = constants(model.graph)
-    scales: dict[str, Scale] = {}
-    matrices: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for name, nodes in by_input.items():
-        parts = [numpy_helper.to_array(weights[node.input[1]]) for node in nodes]
-        # Attention's kernel takes one step for all tokens.
-        scale = scales[name] = best_scale(
-            activations[name],
-            np.concatenate(parts, axis=1),
-            rows=not any(map(is_attention, nodes)),
-        )
-        for node, part in zip(nodes, parts, strict=True):
-            matrices[node.name] = fitted_weights(
-                part * scale.by[:, None], scale.rounded(activations[name])
+
+    def __init__(self, fp32: Path, folder: Path, texts: Sequence[str]) -> None:
+        self._fp32, self._folder, self._texts = fp32, folder, texts
+
+    def write(self, path: Path, *, whole: float = 0.0) -> None:
+        """Write the graph to `path`, where the share `whole` of the products is not rounded.
+
+        Those are the first ones: what is lost there goes through all layers behind.
+        """
+        scales, matrices = self._rounded
+        model = onnx.load(str(self._fp32))
+        products = _products(model.graph)
+        names = [node.name for node in products[round(whole * len(products)) :]]
+        _rewrite(model, {name: matrices[name] for name in names}, scales)
+        _fold_biases(model.graph)
+        drop_unused(model.graph)
+        onnx.save(model, str(path))
+
+    @cached_property
+    def _rounded(self) -> tuple[dict[str, Scale], dict[str, tuple[np.ndarray, np.ndarray]]]:
+        """The scales by tensor, and by product its matrix in int8 (C, M) and the factors (M,)."""
+        model = onnx.load(str(self._fp32))
+        by_input: dict[str, list[onnx.NodeProto]] = {}
+        for node in _products(model.graph):
+            by_input.setdefault(node.input[0], []).append(node)
+        activations = _activations(model, sorted(by_input), self._folder, self._texts)
+        weights = constants(model.graph)
+        scales: dict[str, Scale] = {}
+        matrices: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for name, nodes in by_input.items():
+            parts = [numpy_helper.to_array(weights[node.input[1]]) for node in nodes]
+            # Attention's kernel takes one step for all tokens.
+            scale = scales[name] = best_scale(
+                activations[name],
+                np.concatenate(parts, axis=1),
+                rows=not any(map(is_attention, nodes)),
             )
-    _rewrite(model, matrices, scales)
-    _fold_biases(model.graph)
-    drop_unused(model.graph)
-    onnx.save(model, str(path))
+            for node, part in zip(nodes, parts, strict=True):
+                matrices[node.name] = fitted_weights(
+                    part * scale.by[:, None], scale.rounded(activations[name])
+                )
+        return scales, matrices
 
 
 def _products(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pax_assets.jobs import score
@@ -86,6 +87,34 @@ def test_new_messages_after_a_run_that_died_are_all_scored_once(
     put_messages(clean, DAY_1, {**LONGER, "h": "Hanna at Acme"})
     score_day(spark, clean, DAY_1, stub_scorer())
     assert contents(lake) == contents(clean)
+
+
+def test_a_chunk_reads_the_files_that_its_messages_are_in_and_no_others(
+    lake: str, monkeypatch
+) -> None:
+    put_messages(lake, DAY_1, {f"a{number}": "Anna" for number in range(4)})
+    add_messages(lake, DAY_1, {f"b{number}": "Ben" for number in range(2)})
+    add_messages(lake, DAY_1, {f"c{number}": "Carla" for number in range(3)})
+    monkeypatch.setattr(scoring_day, "MESSAGES_A_CORE", 3)
+    monkeypatch.setattr(scoring_day, "_FEW", 0)
+    root = Path(lake, "messages")
+    stored = {
+        str(path.relative_to(root)): set(pq.read_table(path)["message_id"].to_pylist())
+        for path in root.rglob("*.parquet")
+    }
+    found = scoring_day.look(lake, DAY_1, stub_scorer(), cores=1)
+    assert [chunk.rows for chunk in found.chunks] == [3, 3, 3]
+    planned: list[str] = []
+    for chunk in found.chunks:
+        there = set().union(*(stored[path] for path in chunk.files))
+        wanted = there if chunk.ids is None else set(chunk.ids.to_pylist())
+        assert len(wanted) == chunk.rows
+        # Each file has some of them, and those of a whole file are not named one by one.
+        assert all(stored[path] & wanted for path in chunk.files)
+        assert wanted <= there
+        assert (chunk.ids is None) == (wanted == there)
+        planned += wanted
+    assert sorted(planned) == sorted(set().union(*stored.values()))
 
 
 @pytest.mark.usefixtures("small_chunks")

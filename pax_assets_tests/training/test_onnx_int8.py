@@ -15,10 +15,10 @@ from pax_assets.inference.runtime import Runtime
 from pax_assets.inference.session import open_session, session_of
 from pax_assets.training import onnx_int8
 from pax_assets.training.onnx_int8 import (
+    Quantizer,
     Scale,
     best_scale,
     fitted_weights,
-    quantize,
     rounded_weights,
 )
 from pax_assets.training.parity import HOSTILE, labels, score_difference
@@ -43,7 +43,7 @@ def written(onnx_model: Path, dataset: Path, folder: Path, whole: float) -> Path
     fp32, path = onnx_model / "fp32" / "model.onnx", folder / "int8" / "model.onnx"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(onnx_int8, "LEAST_WEIGHTS", 500)
-        quantize(fp32, folder, texts_of(dataset, "train")[:60], path, whole=whole)
+        Quantizer(fp32, folder, texts_of(dataset, "train")[:60]).write(path, whole=whole)
     return folder
 
 

@@ -60,7 +60,8 @@ def onnx(toy_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = ["anna will meet ben in paris on friday", "carla works for acme"] * 20
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(onnx_int8, "LEAST_WEIGHTS", 500)
-        onnx_int8.quantize(folder / "fp32/model.onnx", folder, texts, folder / "int8/model.onnx")
+        quantizer = onnx_int8.Quantizer(folder / "fp32/model.onnx", folder, texts)
+        quantizer.write(folder / "int8/model.onnx")
     return folder
 
 
