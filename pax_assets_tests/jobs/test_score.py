@@ -6,6 +6,9 @@ artifact through the real runtime, and compare the tables with it.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from pax_assets.inference import openvino_session
 from pax_assets.inference.runtime import Runtime
 from pax_assets.jobs import score
 from pax_assets.jobs.insights import insight_tables
@@ -335,6 +339,33 @@ def test_batch_and_runtime_say_the_same_of_difficult_texts(
         }
         assert related == {(r["head"], r["tail"], r["type"]) for r in said["relations"]}
     assert any(r["message_id"] == "plain" for r in rows[RELATIONS])
+
+
+SCORED_IN_BF16 = """
+import sys
+from pax_assets.compute.spark import spark_session
+from pax_assets.jobs.score import Scorer, score_day
+
+lake, onnx, *days = sys.argv[1:]
+for day in days:
+    print(score_day(spark_session(""), lake, day, Scorer(onnx, "bf16", "m1", 2)).scored)
+"""
+
+
+@pytest.mark.skipif(not openvino_session.is_installed(), reason="the extra openvino is missing")
+def test_openvino_outlives_the_threads_that_an_engine_starts_and_ends(
+    lake: str, lookup_model: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: what was wrong here once ended the process."""
+    onnx = shutil.copytree(lookup_model, tmp_path / "onnx")
+    shutil.copytree(onnx / "fp32", onnx / "bf16")
+    days = (DAY_1, DAY_2)
+    for day in days:
+        put_messages(lake, day, {f"{day} {n}": f"Anna meets Ben {n}" for n in range(600)})
+    command = [sys.executable, "-c", SCORED_IN_BF16, lake, str(onnx), *days]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["600", "600"]
 
 
 def released(lake: str, onnx: Path) -> str:
