@@ -1,14 +1,15 @@
 """When a message was sent, from whatever its source calls a time.
 
 Sources write ISO 8601 with and without a zone, epoch seconds, milliseconds and finer, or RFC 2822
-dates; broken clocks write the year 1 or 60000. A reader gets UTC, how exact it is, and whether the
-zone was a guess, or `None`, and then the time of arrival stands in.
+dates; broken clocks write the year 1 or 60000. A reader gets UTC, how exact it is, whether the
+zone was a guess, and by whose clock it was written; or `None`, and then the time of arrival stands
+in.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
@@ -42,18 +43,24 @@ _MONTH_NUMBER = {name: number for number, name in enumerate(_MONTHS, 1)}
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time in UTC, how exact its source was, and the zone that was assumed for it, if any."""
+    """A time in UTC, how exact its source was, and the zone that was assumed for it, if any.
+
+    `utc_offset` is how far the writer's clock was ahead of UTC, such as "+05:30"; None unless
+    the source says so.
+    """
 
     at: datetime
     precision: Precision
     zone_assumed: str | None = None
+    utc_offset: str | None = None
 
 
 def read_moment(value: object) -> Moment | None:
     """Read a JSON value as a time; `None` where it is none, or lies outside 1971 to 2200.
 
     Numbers are epoch seconds, milli-, micro- or nanoseconds by their magnitude. A time without
-    a zone is taken as UTC, and `zone_assumed` says so.
+    a zone is taken as UTC, and `zone_assumed` says so. `Z` and `+00:00` are what programs write,
+    wherever the people are: such a time has no `utc_offset`.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _from_epoch(value)
@@ -67,11 +74,17 @@ def read_moment(value: object) -> Moment | None:
         if moment is not None:
             return moment
     found = _ISO.fullmatch(text)
-    return _from_iso(found) if found else read_rfc2822(text)
+    moment = _from_iso(found) if found else read_rfc2822(text)
+    if moment is not None and moment.utc_offset == "+00:00":
+        return replace(moment, utc_offset=None)
+    return moment
 
 
 def read_rfc2822(text: str) -> Moment | None:
-    """Read a mail date such as `Thu, 24 Aug 2023 05:01:45 +0000`; `None` where it is none."""
+    """Read a mail date such as `Thu, 24 Aug 2023 05:01:45 +0000`; `None` where it is none.
+
+    `+0000` is a clock in Greenwich; `-0000`, `GMT` and `Z` only say that the time is in UTC.
+    """
     if len(text) > 200:
         return None
     usual = _USUAL_RFC2822.fullmatch(text)
@@ -82,8 +95,13 @@ def read_rfc2822(text: str) -> Moment | None:
         return None
     # `-0000`, no zone and a zone that nobody knows give a naive time.
     if at.tzinfo is None:
-        return _bounded(at.replace(tzinfo=UTC), "second", "UTC")
-    return _bounded(at, "second", None)
+        # `-0000` is surely UTC, and surely not said to be the sender's zone.
+        return _bounded(at.replace(tzinfo=UTC), "second", None if "-0000" in text else "UTC")
+    if usual:
+        _, _, _, _, _, _, sign, hours, minutes = usual.groups()
+        return _bounded(at, "second", None, f"{sign}{hours}:{minutes}")
+    ahead = at.utcoffset()
+    return _bounded(at, "second", None, _written(ahead) if ahead or "+00" in text else None)
 
 
 def _from_usual(found: re.Match[str]) -> datetime:
@@ -102,12 +120,24 @@ def _from_usual(found: re.Match[str]) -> datetime:
     return at - ahead if sign == "+" else at + ahead
 
 
-def _bounded(at: datetime, precision: Precision, zone_assumed: str | None) -> Moment | None:
+def _written(ahead: timedelta | None) -> str | None:
+    """Return an offset as in `+05:30`."""
+    if ahead is None:
+        return None
+    hours, minutes = divmod(abs(ahead) // timedelta(minutes=1), 60)
+    return f"{'-' if ahead < timedelta() else '+'}{hours:02}:{minutes:02}"
+
+
+def _bounded(
+    at: datetime, precision: Precision, zone_assumed: str | None, utc_offset: str | None = None
+) -> Moment | None:
     try:
         utc = at.astimezone(UTC)
     except OverflowError:
         return None
-    return Moment(utc, precision, zone_assumed) if EARLIEST <= utc < LATEST else None
+    if not EARLIEST <= utc < LATEST:
+        return None
+    return Moment(utc, precision, zone_assumed, utc_offset)
 
 
 def _from_epoch(value: int | float) -> Moment | None:
@@ -158,7 +188,8 @@ def _from_iso(found: re.Match[str]) -> Moment | None:
     except ValueError:
         return None
     is_stated = zone is not None or (zone_text or "+")[0] not in "+-"
-    return _bounded(at, precision, None if is_stated else "UTC")
+    ahead = zone.utcoffset(None) if zone else None
+    return _bounded(at, precision, None if is_stated else "UTC", _written(ahead))
 
 
 def _zone(text: str | None) -> timezone | None:

@@ -1,6 +1,11 @@
 """Times as sources write them: value, precision and whether the zone was assumed."""
 
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pax_assets.messages.timestamps import read_moment, read_rfc2822
 
@@ -35,7 +40,8 @@ from pax_assets.messages.timestamps import read_moment, read_rfc2822
         ("Thu, 24 Aug 2023 05:01:45", "2023-08-24T05:01:45+00:00", "second", "UTC"),
         ("Thu, 24 Aug 2023 05:01:45 XYZ", "2023-08-24T05:01:45+00:00", "second", "UTC"),
         ("Thu, 24 Aug 2023 05:01:45 EST", "2023-08-24T10:01:45+00:00", "second", None),
-        ("Thu, 24 Aug 2023 05:01:45 -0000", "2023-08-24T05:01:45+00:00", "second", "UTC"),
+        ("Thu, 24 Aug 2023 05:01:45 -0000", "2023-08-24T05:01:45+00:00", "second", None),
+        ("24 Aug 2023 05:01 -0000", "2023-08-24T05:01:00+00:00", "second", None),
     ],
 )
 def test_a_time_is_read_with_its_precision(value, expected, precision, zone_assumed) -> None:
@@ -63,3 +69,14 @@ def test_what_is_no_time_or_out_of_range_is_none(value) -> None:
 def test_a_broken_mail_date_is_none_or_bounded(value) -> None:
     moment = read_rfc2822(value)
     assert moment is None or 1971 <= moment.at.year < 2200
+
+
+@given(st.datetimes(datetime(1972, 1, 1), datetime(2199, 1, 1)), st.integers(-14 * 60, 14 * 60))
+def test_a_time_and_its_offset_come_back_from_mail_and_json(wall, minutes) -> None:
+    at = wall.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=minutes)))
+    mail, json = read_rfc2822(format_datetime(at)), read_moment(at.isoformat())
+    assert mail is not None
+    assert json is not None
+    assert mail.at == json.at == at.astimezone(UTC)
+    written = at.isoformat()[-6:]
+    assert (mail.utc_offset, json.utc_offset) == (written, written if minutes else None)

@@ -152,7 +152,7 @@ VALUES = {
     "text": "the words",
     "start": "first character in the message's text, counted in code points",
     "end": "one after the last character",
-    "zone": "the zone (IANA) by which the sender's clock goes",
+    "zone": "the zone (IANA, or an offset such as +05:30) by which the sender's clock goes",
     "zone_from": "where that is from: offset, assumed, phone_number or default",
     "address": "the number in E.164, the mail address in lower case",
     "assumed": "rules that decided what was not said, by commas: coming, year, half_of_day, …",

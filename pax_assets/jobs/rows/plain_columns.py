@@ -94,7 +94,9 @@ class Group:
         accounts = self._parties(used.get("account"))
         senders = self._parties(used.get("sender"))
         recipients = self._parties(used.get("recipients"))
-        sent_at, precision, zone = self._moments(used["time"])
+        sent_at, precision, zone, offset = self._moments(used["time"])
+        if offset.null_count < count:
+            rest.insert(bisect([key for key, _ in rest], "utc_offset"), ("utc_offset", offset))
         thread = used.get("thread")
         if thread is not None:
             self._require_plain(thread)
@@ -214,7 +216,8 @@ class Group:
         coded = _Coded.of(values)
         return _taken([read(value) for value in coded.values], coded.codes)
 
-    def _moments(self, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    def _moments(self, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
+        """Return when, how exactly, in which assumed zone, and with which stated offset."""
         count = len(values)
         if _are_iso_utc(values):
             try:
@@ -223,7 +226,8 @@ class Group:
                 # The 30th of February, or a leap second.
                 at = None
             if at is not None and _bounded(at):
-                return at, _constant("second", count), pa.nulls(count, pa.string())
+                unsaid = pa.nulls(count, pa.string())
+                return at, _constant("second", count), unsaid, unsaid
         coded = _Coded.of(values)
         moments = [read_moment(value) for value in coded.values]
         self._ok &= np.asarray([m is not None for m in moments], bool)[coded.codes]
@@ -231,6 +235,7 @@ class Group:
             _taken([m and m.at for m in moments], coded.codes, TIMESTAMP),
             _taken([m and m.precision for m in moments], coded.codes),
             _taken([m and m.zone_assumed for m in moments], coded.codes),
+            _taken([m and m.utc_offset for m in moments], coded.codes),
         )
 
     def _message_ids(self, ids: pa.Array, accounts: _Coded) -> pa.Array:

@@ -121,7 +121,9 @@ def _plan(keys: tuple[str, ...], arrival: Arrival) -> Plan | None:
     at = {key: place for place, key in enumerate(keys)}
     taken = set(used.values())
     rest = sorted((key, place) for key, place in at.items() if key not in taken)
-    if "thread" in used and "conversation_id" in {key for key, _ in rest}:
+    others = {key for key, _ in rest}
+    # Names under which the parser itself keeps something.
+    if "utc_offset" in others or ("thread" in used and "conversation_id" in others):
         return None
     return Plan({field: at[key] for field, key in used.items()}, rest)
 

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 ALL = (*FINDINGS, SCORED)
 # A kill loses at most the chunk that was being scored: some seconds to a few minutes of work. For
 # each core, so that it takes as long on many of them, and commits are no larger a part of it.
-MESSAGES_A_CORE = 10_000
-CHARACTERS_A_CORE = 2_000_000
+MESSAGES_A_CORE = 5_000
+CHARACTERS_A_CORE = 1_000_000
 # So few new messages are scored without first asking how long they are.
 _FEW = 2_000
 _COUNTS = {ENTITIES: "entities", EVENTS: "events", RELATIONS: "relations"}

@@ -146,8 +146,10 @@ def score_part(
 def give_memory_back() -> None:
     """Return what was freed to the system: a day is many batches of many small findings.
 
-    glibc keeps freed memory between what is still held, some megabytes more with every batch.
+    glibc keeps freed memory between what is still held, some megabytes more with every batch, and
+    so does Arrow's own pool.
     """
+    pa.default_memory_pool().release_unused()
     if (trim := _trim()) is not None:
         trim(0)
 

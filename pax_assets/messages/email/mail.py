@@ -5,6 +5,7 @@ hold no mail header at all are refused; everything else becomes a message, with 
 `source_metadata["defects"]`.
 
 Quoted replies, forwards and signatures stay in the text; `source_metadata["spans"]` says where.
+`source_metadata["utc_offset"]` is the Date header's: by the sender's clock, as no other header is.
 
 Choices: `account` is the mailbox of the delivery headers (empty where there are none);
 `conversation_id` is a hash of the thread's first Message-ID; a mail with a trace of transport
@@ -105,6 +106,7 @@ def message(
     metadata: dict[str, object] = {
         "names": people.names,
         "date_source": date_source if date_source != "date" else None,
+        "utc_offset": _utc_offset(headers, moment) if date_source == "date" else None,
         "references": references[:1] + references[1:][-_MAX_REFERENCES:],
         "cc": people.cc,
         "reply_to": people.reply_to,
@@ -285,6 +287,13 @@ def _sent(headers: Headers, envelope: str | None, arrival: Arrival) -> tuple[Mom
     if moment is not None:
         return moment, "envelope"
     return Moment(arrival.received_at, "received"), "arrival"
+
+
+def _utc_offset(headers: Headers, moment: Moment) -> str | None:
+    # Exchange writes the Date of everybody's mail in UTC, and this header into it.
+    if moment.utc_offset == "+00:00" and "thread-index" in headers:
+        return None
+    return moment.utc_offset
 
 
 class _People:

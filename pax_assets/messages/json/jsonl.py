@@ -6,7 +6,8 @@ can use and keeps the rest in `source_metadata`; only a record without any text 
 
 Choices: `account` is what the record says, else empty; a stated thread id is hashed with channel
 and account into `conversation_id` (the original stays in `source_metadata`); a record whose time
-is absent or unreadable takes the time of arrival with precision `received`.
+is absent or unreadable takes the time of arrival with precision `received`; the offset of a local
+time is kept as `source_metadata["utc_offset"]`, unless the record says one itself.
 """
 
 from __future__ import annotations
@@ -124,6 +125,8 @@ def message(
         moment = Moment(arrival.received_at, "received")
         if time is not None:
             rest["unread_timestamp"] = time
+    if moment.utc_offset is not None:
+        rest.setdefault("utc_offset", moment.utc_offset)
     thread, reply_to = as_token(fields.get("thread")), _reply_to(fields, arrival)
     provider_id = as_token(fields.get("id"))
     if arrival.channel == "email":

@@ -108,6 +108,10 @@ ODD = [
     {"timestamp": "-5"},
     {"timestamp": "2026-01-05T10:00:00.123456+02:00"},
     {"timestamp": "2026-01-05 10:00"},
+    {"timestamp": "2026-01-05T10:00:00-00:00"},
+    {"timestamp": "2026-01-05T10:00:00+05:30", "a": 1, "zone": "x"},
+    {"timestamp": "2026-01-05T10:00:00+05:30", "utc_offset": "+02:00"},
+    {"timestamp": "2026-01-05T10:00:00Z", "utc_offset": 7200},
     {"timestamp": "yesterday"},
     {"from": None},
     {"from": ""},
@@ -171,6 +175,19 @@ def test_odd_records_have_the_rows_that_the_parser_of_records_gives(tmp_path_fac
     assert by_column == by_record
 
 
+def test_lines_of_local_times_are_read_by_the_column_too(tmp_path_factory):
+    times = [f"2026-01-05T10:00:00{zone}" for zone in ("+05:30", "Z", "-08:00", "", "+00:00")]
+    data = "\n".join(
+        json.dumps(plain(message_id=str(i), timestamp=t, a=1, z="x")) for i, t in enumerate(times)
+    ).encode()
+    assert is_read_by_column(data, "sms") == len(times)
+    by_column, by_record = both(tmp_path_factory, "sms", data)
+    assert by_column == by_record
+    metadata = [json.loads(row["source_metadata"]) for row in by_column["messages"]]
+    offsets = [found.get("utc_offset") for found in metadata]
+    assert offsets == ["+05:30", None, "-08:00", None, None]
+
+
 values = st.one_of(
     st.none(),
     st.booleans(),
@@ -178,9 +195,10 @@ values = st.one_of(
     st.floats(),
     st.text(max_size=8),
     st.sampled_from(["+15550100001", "a@b.example", "2026-01-05T10:00:00Z", "out", "x y"]),
+    st.just("2026-01-05T10:00:00+02:00"),
 )
 _NAMES = """message_id id text body timestamp sent_at from to account direction subject thread_id
-in_reply_to language extra other sender_name cc"""
+in_reply_to language extra other sender_name cc utc_offset"""
 names = st.sampled_from(_NAMES.split())
 
 

@@ -27,6 +27,7 @@ def test_a_plain_mail_becomes_a_message(one) -> None:
     assert mail.source_metadata == {
         "names": {"ann@x.org": "Ann Lee", "bo@y.org": "Bo"},
         "spans": [{"kind": "signature", "start": 10, "end": 17}],
+        "utc_offset": "+01:00",
     }
     assert mail.sent_at.isoformat() == "2026-01-05T09:00:00+00:00"
     assert (mail.subject, mail.content_type, mail.position) == ("Lunch", "text/plain", "object")
@@ -242,6 +243,34 @@ def test_the_time_falls_back_to_transport_and_arrival(
     assert mail.sent_at.isoformat() == sent_at + "+00:00"
     assert mail.sent_at_precision == precision
     assert mail.source_metadata.get("date_source") == source
+
+
+@pytest.mark.parametrize(
+    ("headers", "offset"),
+    [
+        ("Date: Mon, 05 Jan 2026 10:00:00 +0530", "+05:30"),
+        ("Date: Mon, 05 Jan 2026 10:00:00 -0330 (NST)", "-03:30"),
+        ("Date: 5 Jan 2026 10:00 -0500", "-05:00"),
+        ("Date: Mon, 05 Jan 2026 10:00:00 EST", "-05:00"),
+        ("Date: Mon, 05 Jan 2026 10:00:00 +0000", "+00:00"),
+        ("Date: 5 Jan 2026 10:00 +0000", "+00:00"),
+        # In UTC, wherever the sender is.
+        ("Date: Mon, 05 Jan 2026 10:00:00 -0000", None),
+        ("Date: 5 Jan 2026 10:00 -0000", None),
+        ("Date: Mon, 05 Jan 2026 10:00:00 GMT", None),
+        ("Date: Mon, 05 Jan 2026 10:00:00 +0000\r\nThread-Index: AQHa", None),
+        ("Date: Mon, 05 Jan 2026 10:00:00 +0100\r\nThread-Index: AQHa", "+01:00"),
+        ("Date: Mon, 05 Jan 2026 10:00:00", None),
+        # A server's clock.
+        ("Received: by a; Mon, 05 Jan 2026 11:00:00 +0100", None),
+        ("Date: nonsense\r\nReceived: by a; Mon, 05 Jan 2026 11:00:00 +0100", None),
+        ("Subject: hi", None),
+    ],
+)
+def test_the_sender_s_clock_is_that_of_the_date_header(headers, offset, one) -> None:
+    mail = one(f"From: a@x.org\r\nMessage-ID: <1@x.org>\r\n{headers}\r\n\r\nhi".encode(), "email")
+    assert mail.source_metadata.get("utc_offset") == offset
+    assert mail.provider_message_id == "1@x.org"
 
 
 def test_a_mailbox_envelope_gives_sender_and_time_where_headers_do_not(one) -> None:

@@ -96,6 +96,28 @@ def test_attachments_are_read_from_strings_and_objects(one) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "offset"),
+    [
+        ({"timestamp": "2026-01-05T10:00:00+05:45"}, "+05:45"),
+        ({"timestamp": "2026-01-05 10:00:00.5 -0330"}, "-03:30"),
+        ({"timestamp": "Mon, 05 Jan 2026 10:00:00 +0100"}, "+01:00"),
+        ({"timestamp": "2026-01-05T10:00:00Z"}, None),
+        ({"timestamp": "2026-01-05T10:00:00+00:00"}, None),
+        ({"timestamp": "2026-01-05T10:00:00-00:00"}, None),
+        ({"timestamp": "2026-01-05T10:00:00+25:00"}, None),
+        ({"timestamp": 1767600000}, None),
+        # What the record says itself stays as it is.
+        ({"timestamp": "2026-01-05T10:00:00Z", "utc_offset": "+02:00"}, "+02:00"),
+        ({"timestamp": "2026-01-05T10:00:00+01:00", "utc_offset": 7200}, 7200),
+    ],
+)
+def test_a_local_time_keeps_its_offset(fields, offset, one) -> None:
+    message = one(LINE | fields, "sms")
+    assert message.source_metadata.get("utc_offset") == offset
+    assert message.message_id == one(LINE, "sms").message_id
+
+
 @pytest.mark.parametrize("time", [None, "soon", "9999-99-99", 10**400, [], 0])
 def test_without_a_readable_time_the_arrival_counts(time, one) -> None:
     message = one({"id": "a", "text": "t", "timestamp": time}, "sms")

@@ -8,17 +8,19 @@ is decided by plain rules, and `assumed` names each rule that was needed.
 from __future__ import annotations
 
 import calendar
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from pax_assets.jobs.insights.values.time_grammar import PARTS, Clock, Expression, read_expression
+from pax_assets.jobs.insights.values.expression import Clock, Expression
+from pax_assets.jobs.insights.values.time_grammar import read_expression
+from pax_assets.jobs.insights.values.time_words import PARTS
+from pax_assets.jobs.insights.values.zones import zone_of
 
 _DAY = timedelta(days=1)
 # A date without a year that lies no further back than this is the past one.
 _RECENT = timedelta(days=61)
 _PART_STARTS = 12  # from here on unsaid halves of the day follow "afternoon" or "evening"
+_NIGHT_STARTS = 18  # from here on a part of the day goes on after midnight
 _EARLIEST, _LATEST = date(1971, 1, 1), date(2200, 1, 1)
 
 
@@ -39,8 +41,9 @@ class TimeValue:
 
 
 def time_value(text: str, sent_at: datetime, zone: str, date_order: str = "") -> TimeValue | None:
-    """Return what `text` means in a message sent at `sent_at`, in the IANA `zone` of its sender.
+    """Return what `text` means in a message sent at `sent_at`, in the `zone` of its sender.
 
+    `zone` is an IANA name or an offset, as `zones.sender_zone` returns it.
     `date_order` (dmy, mdy, ymd) reads 03/02; where it is empty such a date is None, and so is
     everything that is not understood completely.
     """
@@ -48,21 +51,16 @@ def time_value(text: str, sent_at: datetime, zone: str, date_order: str = "") ->
     if said is None:
         return None
     try:
-        return _Resolver(sent_at, _zone(said.zone or zone), date_order).value(said)
+        return _Resolver(sent_at, zone_of(said.zone or zone), date_order).value(said)
     except (ValueError, OverflowError):
         # The 31st of February, or a year that no calendar has.
         return None
 
 
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
-
-
 class _Resolver:
     """One moment of writing; `value` answers for an expression."""
 
-    def __init__(self, sent_at: datetime, zone: ZoneInfo, date_order: str) -> None:
+    def __init__(self, sent_at: datetime, zone: tzinfo, date_order: str) -> None:
         self._zone = zone
         self._order = date_order
         self._now = sent_at.astimezone(zone).replace(tzinfo=None)
@@ -71,9 +69,9 @@ class _Resolver:
 
     def value(self, said: Expression) -> TimeValue | None:
         kind = said.day[0] if said.day else ""
-        if kind in ("offset", "now", "rest"):
+        if kind in ("offset", "within", "now", "rest"):
             found = self._moving(said)
-        elif said.day is None and said.weekday is None:
+        elif not _names_day(said):
             found = self._clock_alone(said)
         else:
             days = self._days(said)
@@ -85,9 +83,20 @@ class _Resolver:
             return None
         if said.loose:
             self._assumed.append("about")
+        if said.zone and "/" in said.zone:
+            # A region's clock was named by letters, which other regions use as well.
+            self._assumed.append("zone_name")
+        if said.clock is not None:
+            self._note_clock_change(start)
+            if end is not None:
+                self._note_clock_change(end)
+        starts, ends = self._utc(start), None if end is None else self._utc(end)
+        if ends is not None and ends <= starts:
+            # In the hour that the clocks skip, or of "within 0 hours".
+            return None
         return TimeValue(
-            self._utc(start),
-            None if end is None else self._utc(end),
+            starts,
+            ends,
             precision,
             said.bound,
             ",".join(dict.fromkeys(self._assumed)) or None,
@@ -96,10 +105,25 @@ class _Resolver:
     def _utc(self, wall: datetime) -> datetime:
         return wall.replace(tzinfo=self._zone).astimezone(UTC)
 
+    def _note_clock_change(self, wall: datetime) -> None:
+        """Where the clocks change, an hour is skipped or comes twice: the first one counts."""
+        first, second = (
+            wall.replace(tzinfo=self._zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1)
+        )
+        if first != second:
+            self._assumed.append("repeated_hour" if first > second else "skipped_hour")
+
     def _moving(self, said: Expression) -> tuple[datetime, datetime | None, str] | None:
         """From the moment of writing on: "in two hours", "now", "later today"."""
         kind, amount, unit = (*(said.day or ("", 0)), "", "")[:3]
         midnight = datetime.combine(self._today + _DAY, time())
+        if kind == "within":
+            # All of the time up to where "in" would lead.
+            found = self._moving(replace(said, day=("offset", amount, unit)))
+            if found is None or said.clock or said.part:
+                return None
+            start, end, precision = found
+            return self._now, start if end is None else end, precision
         if kind == "rest":
             return None if said.clock else (self._now, midnight, "day")
         if kind == "now":
@@ -158,27 +182,48 @@ class _Resolver:
                 midnight + timedelta(hours=ends),
                 "part_of_day",
             )
-        start = midnight + self._since_midnight(said.clock, said.part)
-        if said.clock_end is None:
-            return start, None, said.clock.precision
-        end = midnight + self._since_midnight(said.clock_end, said.part)
-        if end <= start:
-            end += timedelta(hours=12)
-        return (start, end, said.clock.precision) if start < end else None
+        start = midnight + self._since_midnight(said.clock, said)
+        end = None
+        if said.clock_end is not None:
+            end = midnight + self._since_midnight(said.clock_end, said)
+            if end <= start:
+                end += timedelta(hours=12)
+            if end <= start:
+                return None
+        today = not _names_day(said) or said.day == ("relative", 0)
+        if today and start.date() > first and start - _DAY > self._now:
+            # At half past midnight, "tonight at 1" is in half an hour.
+            start, end = start - _DAY, None if end is None else end - _DAY
+        return start, end, said.clock.precision
 
-    def _since_midnight(self, clock: Clock, part: str | None) -> timedelta:
-        hour = clock.hour
-        if not clock.sure and hour <= 12:
-            late = part is not None and PARTS[part][0] >= _PART_STARTS
-            if late and hour < 12:
-                hour += 12
-            elif part is None and hour != 12:
-                self._assumed.append("half_of_day")
-                hour += 12 if hour < 7 else 0
+    def _since_midnight(self, clock: Clock, said: Expression) -> timedelta:
+        hour, unsure = clock.hour, not clock.sure and clock.hour <= 12
+        starts = 0 if said.part is None else PARTS[said.part][0]
+        if starts >= _NIGHT_STARTS and (hour % 12 < 4 if unsure else hour < 6):
+            # "tonight at 1" is of the night, and so is "tonight at 5am".
+            self._assumed.append("after_midnight")
+            hour = hour % 12 + 24
+        elif unsure and starts >= _PART_STARTS:
+            hour += 12 if hour < 12 else 0
+        elif unsure and said.part is None and hour != 12:
+            self._assumed.append("half_of_day")
+            hour += 12 if hour < 7 else 0
+        elif hour == 24 and not clock.sure and starts < _NIGHT_STARTS and _names_day(said):
+            # "tomorrow midnight" might be the one that begins the day.
+            self._assumed.append("end_of_day")
         return timedelta(hours=hour, minutes=clock.minute)
 
     def _days(self, said: Expression) -> tuple[date, date, str] | None:
         """First day, the day after the last one, and the precision."""
+        days = self._whole_days(said)
+        if days is None or said.edge is None:
+            return days
+        first, end, unit = days
+        if said.edge == "day":
+            return days if end - first == _DAY else None
+        return self._edge_of(said.edge, first, end, unit)
+
+    def _whole_days(self, said: Expression) -> tuple[date, date, str] | None:
         if said.day is None:
             return self._weekday(said.weekday, None)
         kind, *numbers = said.day
@@ -207,6 +252,9 @@ class _Resolver:
                 return self._quarter(quarter, year)
             case "year", int(year):
                 return date(year, 1, 1), date(year + 1, 1, 1), "year"
+            case "period", "week", int(which) if said.weekday is not None:
+                monday, _, _ = self._period("week", which)
+                return self._one(monday + _DAY * said.weekday)
             case "period", str(unit), int(which):
                 return self._period(unit, which)
             case "edge", str(edge), str(unit), int(which):
@@ -314,9 +362,10 @@ class _Resolver:
     def _edge(self, edge: str, unit: str, which: int) -> tuple[date, date, str] | None:
         """The first or the last day of a period; of a week, its last working day."""
         if unit == "day":
-            # The day may end with office hours or at midnight: it is this day in any case.
-            return self._one(self._today) if edge == "end" else None
-        start, end, _ = self._period(unit, which)
+            return self._one(self._today + _DAY * which) if edge == "end" else None
+        return self._edge_of(edge, *self._period(unit, which))
+
+    def _edge_of(self, edge: str, start: date, end: date, unit: str) -> tuple[date, date, str]:
         if edge == "end":
             return self._one(end - _DAY * (3 if unit == "week" else 1))
         if edge == "middle":
@@ -324,6 +373,10 @@ class _Resolver:
             self._assumed.append("about")
             return start, end, unit
         return self._one(start)
+
+
+def _names_day(said: Expression) -> bool:
+    return said.day is not None or said.weekday is not None
 
 
 def _real_date(year: int, month: int, day: int) -> date | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
-# Zones are compared at an instant; which one hardly matters, but it must not change the cache.
-_MAX_HOURS = 15
+_OFFSET = re.compile(r"([+-])(\d{2}):?([0-5]\d)")
+# Kiritimati is 14 hours ahead; what is further from UTC is a typing error.
+_MAX_OFFSET = timedelta(hours=14)
 
 
 def sender_zone(
@@ -25,10 +25,10 @@ def sender_zone(
     source_metadata: str | None,
     default_zone: str,
 ) -> tuple[str, str]:
-    """Return an IANA zone and where it is from: offset, assumed, phone_number or default.
+    """Return a zone and where it is from: offset, assumed, phone_number or default.
 
-    An offset is one that `source_metadata` holds as `utc_offset`, such as "+02:00"; a fixed zone
-    of whole hours stands for it.
+    An offset is one that `source_metadata` holds as `utc_offset`, such as "+02:00"; the fixed zone
+    of its hours stands for it. There is none for half hours: they stay "+05:30".
     """
     if source_metadata and '"utc_offset"' in source_metadata:
         zone = _fixed(source_metadata)
@@ -43,23 +43,38 @@ def sender_zone(
     return default_zone, "default"
 
 
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> tzinfo:
+    """Return the zone of an IANA name, or of an offset such as "+05:30"; else raise ValueError."""
+    found = _OFFSET.fullmatch(name)
+    if not found:
+        return ZoneInfo(name)
+    ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    if ahead > _MAX_OFFSET:
+        raise ValueError(f"no zone is {name} from UTC")
+    return timezone(ahead if found[1] == "+" else -ahead)
+
+
 def _fixed(source_metadata: str) -> str | None:
     try:
         found = _OFFSET.fullmatch(str(json.loads(source_metadata).get("utc_offset")))
     except (ValueError, AttributeError):
         return None
-    if not found or int(found[3]) or int(found[2]) >= _MAX_HOURS:
+    if not found:
         return None
-    hours = int(found[2])
-    # POSIX counts westwards: Etc/GMT-2 is two hours ahead of UTC.
-    zone = f"Etc/GMT{'-' if found[1] == '+' else '+'}{hours}" if hours else "Etc/UTC"
+    sign, hours, minutes = found[1], int(found[2]), int(found[3])
+    if minutes:
+        zone = f"{sign}{hours:02}:{minutes:02}"
+    else:
+        # POSIX counts westwards: Etc/GMT-2 is two hours ahead of UTC.
+        zone = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}" if hours else "Etc/UTC"
     return zone if _known(zone) else None
 
 
 @lru_cache(maxsize=1024)
 def _known(zone: str) -> bool:
     try:
-        ZoneInfo(zone)
+        zone_of(zone)
     except (KeyError, ValueError, OSError):
         return False
     return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pax_assets.jobs.insights.values.addresses import mail_value, phone_value
-from pax_assets.jobs.insights.values.zones import sender_zone
+from pax_assets.jobs.insights.values.zones import sender_zone, zone_of
 
 WINTER, SUMMER = (datetime(2026, month, 5, tzinfo=UTC) for month in (1, 7))
 
@@ -51,6 +53,14 @@ def test_a_mail_address_is_in_lower_case(text: str, address: str | None) -> None
         ("+13125550142", "Asia/Tokyo", '{"utc_offset":"+02:00"}', ("Etc/GMT-2", "offset")),
         ("a@b.example", None, '{"utc_offset":"-0500"}', ("Etc/GMT+5", "offset")),
         ("a@b.example", None, '{"utc_offset":"+00:00"}', ("Etc/UTC", "offset")),
+        ("a@b.example", None, '{"utc_offset":"+05:30"}', ("+05:30", "offset")),
+        ("a@b.example", None, '{"utc_offset":"+0545"}', ("+05:45", "offset")),
+        ("a@b.example", None, '{"utc_offset":"-03:30"}', ("-03:30", "offset")),
+        ("a@b.example", None, '{"utc_offset":"+14:00"}', ("Etc/GMT-14", "offset")),
+        ("a@b.example", None, '{"utc_offset":"+14:30"}', ("Europe/Paris", "default")),
+        ("a@b.example", None, '{"utc_offset":"-13:00"}', ("Europe/Paris", "default")),
+        ("a@b.example", None, '{"utc_offset":"+05:60"}', ("Europe/Paris", "default")),
+        ("a@b.example", None, '{"utc_offset":7200}', ("Europe/Paris", "default")),
         ("a@b.example", None, '{"utc_offset":"noon"}', ("Europe/Paris", "default")),
         ("a@b.example", None, '{"utc_offset":', ("Europe/Paris", "default")),
         ("+13125550142", "Asia/Tokyo", "{}", ("Asia/Tokyo", "assumed")),
@@ -65,3 +75,11 @@ def test_a_mail_address_is_in_lower_case(text: str, address: str | None) -> None
 def test_the_zone_is_the_surest_one_that_is_known(sender, assumed, metadata, wanted) -> None:
     assert sender_zone(sender, WINTER, assumed, metadata, "Europe/Paris") == wanted
     assert sender_zone(sender, SUMMER, assumed, metadata, "Europe/Paris") == wanted
+
+
+@given(st.integers(-12 * 60, 14 * 60))
+def test_the_zone_of_an_offset_is_that_far_from_utc(minutes: int) -> None:
+    ahead = timedelta(minutes=minutes)
+    written = datetime(2026, 1, 1, tzinfo=timezone(ahead)).isoformat()[-6:]
+    zone, origin = sender_zone(None, WINTER, None, f'{{"utc_offset":"{written}"}}', "Asia/Tokyo")
+    assert (zone_of(zone).utcoffset(WINTER), origin) == (ahead, "offset")
