@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from pax_assets.jobs.arrivals import duplicates_elsewhere, duplicates_on, repeated_on
 from pax_assets.jobs.program import Engine, run_program
+from pax_assets.jobs.rows.arguments import day_of_arrival
 from pax_assets.jobs.scan import files_holding, parquet_codec, read_files
 from pax_assets.lake import commit, index, landing, ledger, tables
 from pax_assets.lake.content import records_hash
@@ -280,7 +281,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> MessagesReport:
     """Build a day as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Build a day of the table `messages`")
     parser.add_argument("--lake", required=True)
-    parser.add_argument("--day", required=True, type=landing.checked_day, help="YYYY-MM-DD")
+    parser.add_argument("--day", required=True, type=day_of_arrival, help="YYYY-MM-DD")
     given = parser.parse_args(arguments)
     return build_messages(engine.session, given.lake, given.day)
 

@@ -35,8 +35,9 @@ from pax_assets.jobs.replay import (
     replay_conversations,
     replay_people,
 )
+from pax_assets.jobs.rows.arguments import day_of_arrival
 from pax_assets.jobs.text_columns import COLUMNS, describe, describe_with
-from pax_assets.lake import commit, content_hash, landing, tables
+from pax_assets.lake import commit, content_hash, tables
 from pax_assets.lake.schemas import SCHEMAS
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> FeaturesReport:
     """Build a day as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Build a day of the table `message_features`")
     parser.add_argument("--lake", required=True)
-    parser.add_argument("--day", required=True, type=landing.checked_day, help="YYYY-MM-DD")
+    parser.add_argument("--day", required=True, type=day_of_arrival, help="YYYY-MM-DD")
     parser.add_argument("--workers", type=int, default=1, help="processes, where texts are many")
     parser.add_argument(
         "--describe",

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from pax_assets.jobs.insights.insight_tables import SCORED
 from pax_assets.jobs.program import Engine, run_program
-from pax_assets.jobs.rows.arguments import add_region
+from pax_assets.jobs.rows.arguments import add_region, day_of_arrival
 from pax_assets.jobs.scan import ddl
 from pax_assets.jobs.scoring.day import ALL, Chunk, Day, frame, look
 from pax_assets.jobs.scoring.worker import (
@@ -174,7 +174,7 @@ def run(engine: Engine, arguments: Sequence[str]) -> ScoreReport:
     """Score a day as command-line `arguments` say (`--help` lists them)."""
     parser = argparse.ArgumentParser(description="Score a day of the table `messages`")
     parser.add_argument("--lake", required=True)
-    parser.add_argument("--day", required=True, type=landing.checked_day, help="YYYY-MM-DD")
+    parser.add_argument("--day", required=True, type=day_of_arrival, help="YYYY-MM-DD")
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     add_region(parser)
     other = parser.add_argument_group("another model than the released one (all three)")

@@ -143,6 +143,14 @@ def at(day: str) -> datetime:
     return datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
+def test_every_question_can_be_asked_of_today(lake) -> None:
+    db = open_graph(lake)
+    [(today,)] = db.sql("select getvariable('today') = current_date").fetchall()
+    assert today
+    for query in QUESTIONS.values():
+        db.sql(query).fetchall()
+
+
 def test_who_introduced_whom_to_acme(ask) -> None:
     assert ask("Who introduced whom to Acme, and when?") == [
         ("Cara Diaz", "Me Myself", at("2025-12-29T09:00"), "m01"),

@@ -399,3 +399,11 @@ def test_a_worker_fetches_its_model_from_a_lake_on_s3(
     address = released(f"s3://{bucket}/lake", lookup_model)
     runtime = worker.load_runtime(address, "fp32", 1, None)
     assert [e.text for e in runtime.analyze(["Anna meets Ben"])[0].entities] == ["Anna", "Ben"]
+
+
+def test_a_day_that_is_none_is_told_from_the_form_of_a_day(
+    spark, lake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        score.run(Engine(lambda: spark, is_cluster=False), [f"--lake={lake}", "--day=today"])
+    assert "'today' is no day of arrival: give it as YYYY-MM-DD" in capsys.readouterr().err

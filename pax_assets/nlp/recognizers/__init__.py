@@ -11,6 +11,6 @@ from pax_assets.nlp.recognizers.finder import Recognizers
 from pax_assets.nlp.recognizers.spans import TYPES, Recognized
 
 # One more whenever a rule changes what is found, here or in `merge`: stored answers are then old.
-VERSION = 1
+VERSION = 2
 
 __all__ = ["TYPES", "VERSION", "Recognized", "Recognizers"]

@@ -66,5 +66,21 @@ class Recognizers:
             return
         yield from ibans(text)
         yield from tracking_numbers(text, groups)
-        yield from card_numbers(text, groups)
+        cards = list(card_numbers(text, groups))
+        yield from cards
         yield from phone_numbers(text, groups, self.region)
+        if cards:
+            # A card beside a phone number would be taken for its last digits, or hide it.
+            begins = [card.start for card in cards]
+            others = list(_outside(groups, cards))
+            yield from phone_numbers(text, others, self.region, begins)
+
+
+def _outside(groups: list[tuple[int, int]], spans: list[Recognized]) -> Iterator[tuple[int, int]]:
+    """Yield the groups of digits in none of `spans`; both are in order."""
+    place = 0
+    for start, end in groups:
+        while place < len(spans) and spans[place].end <= start:
+            place += 1
+        if place == len(spans) or end <= spans[place].start:
+            yield start, end

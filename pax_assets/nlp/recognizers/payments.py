@@ -75,10 +75,23 @@ def card_numbers(text: str, groups: list[tuple[int, int]]) -> Iterator[Recognize
             found = _card(text, start, end)
         elif length in (4, 6, 8):
             found = _grouped_card(text, groups, index)
+            if found and _begins_later(text, groups, index):
+                continue
         else:
             continue
         if found:
             yield found
+
+
+def _begins_later(text: str, groups: list[tuple[int, int]], index: int) -> bool:
+    """Whether a card's first group is the last one of another number: "+1 415 555 2671 4111 …"."""
+    if index == 0 or not _CARD_GAP.fullmatch(text, groups[index - 1][1], groups[index][0]):
+        return False
+    later = _grouped_card(text, groups, index + 1)
+    if later is None:
+        return False
+    behind = [start for start, _ in groups[index + 2 : index + 7] if start >= later.end]
+    return not behind or not _CARD_GAP.fullmatch(text, later.end, behind[0])
 
 
 def _grouped_card(text: str, groups: list[tuple[int, int]], index: int) -> Recognized | None:

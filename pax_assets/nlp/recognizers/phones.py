@@ -8,7 +8,8 @@ costs 26 µs where there is nothing to find.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from pax_assets.nlp.recognizers.plain import runs
@@ -34,31 +35,50 @@ _PHONE_WORD = re.compile(
     r"(?:tel|phone|fone?|mob|mobile|cell|fax|ph|call|sms|txt|text)-\Z", re.IGNORECASE
 )
 _IP_ADDRESS = re.compile(r"[(\[]?[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_VERSION = re.compile(r"\b(?:v|ver|version|release|build)[ .]*\Z", re.IGNORECASE)
+_MINUTES = re.compile(r"[0-9]:[0-5][0-9]\Z")
+_HOUR = re.compile(r"[0-9]{1,2}:[0-5][0-9](?![0-9])")
 _COLUMNS = re.compile("[ \u00a0]{3}")
 _FRACTION = re.compile(r"\.[0-9]")
 
 
-def phone_numbers(text: str, groups: list[tuple[int, int]], region: str) -> Iterator[Recognized]:
+def phone_numbers(
+    text: str, groups: list[tuple[int, int]], region: str, cards: Sequence[int] = ()
+) -> Iterator[Recognized]:
     """Find phone numbers that are valid where they claim to be, in a plain text.
 
     A number without `+` is read as one of `region`. `value` is E.164, with `;ext=` where an
     extension is written. In a stretch of more than 100 characters of digits and punctuation,
     numbers are those between brackets, slashes, dashes and plus signs, or without any space.
+    `cards`, in order, are where numbers begin that no phone number may reach into.
     """
     least = _least_digits(region)
-    for run in runs(text, groups, _GAP):
+    for whole in runs(text, groups, _GAP):
+        run = _without_times(text, whole)
         start, end = run[0][0], run[-1][1]
         digits = sum(last - first for first, last in run)
         written = "+" in text[max(0, start - 4) : end]
         if digits < (_MIN_DIGITS if written else least):
             continue
+        behind = end + _AFTER if run[-1] == whole[-1] else end
+        if (next_card := bisect_left(cards, end)) < len(cards):
+            behind = min(behind, cards[next_card])
         if end - start <= _LONG:
-            yield from _in_stretch(text, start, end, end + _AFTER, region)
+            yield from _in_stretch(text, start, end, behind, region)
             continue
         for first, last in _pieces(text, max(0, start - 4), end):
             if sum(map(str.isdigit, text[first:last])) >= _MIN_DIGITS:
-                limit = last if last < end else end + _AFTER
+                limit = last if last < end else behind
                 yield from _in_stretch(text, first, last, limit, region)
+
+
+def _without_times(text: str, run: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Leave out minutes in front, as in "at 10:00 415 555 2671", and an hour behind."""
+    if len(run) > 1 and _MINUTES.match(text, max(0, run[0][0] - 2), run[0][1]):
+        run = run[1:]
+    if len(run) > 1 and _HOUR.match(text, run[-1][0]):
+        run = run[:-1]
+    return run
 
 
 @lru_cache(maxsize=256)
@@ -114,10 +134,11 @@ def _in_stretch(text: str, start: int, end: int, limit: int, region: str) -> Ite
 
 
 def _is_other(text: str, start: int, end: int) -> bool:
-    """Whether a number without `+` is an id, an IP address, columns of a table or a sum."""
+    """Whether a number without `+` is an id, a version, an IP address, columns or a sum."""
     before = text[max(0, start - 8) : start]
     return bool(
         (_PART_OF_AN_ID.search(before) and not _PHONE_WORD.search(before))
+        or _VERSION.search(before)
         or _IP_ADDRESS.fullmatch(text, start, end)
         or _COLUMNS.search(text, start, end)
         or _FRACTION.match(text, end)

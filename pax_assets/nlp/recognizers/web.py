@@ -33,9 +33,11 @@ _END = (
     '\\s\\x00-\\x20\\x7f-\\xa0<>"`{}|\\\\^\u2018-\u201f\u00ab\u00bb\u2039\u203a\u2060\u3000-\u3003\u3008-\u3011'
     "\u3014-\u301f\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f\ufffd\ud800-\udfff"
 )
+# A link within a link is a part of it, but not behind what ends the first: "(https://a.com)https://".
+_NEXT = r"(?![)\],;]{1,4}(?:https?|ftps?)://)"
 _SCHEMED = re.compile(
-    rf"(?:https?|ftps?|sftp|wss?|hxxps?)://(?:\[[0-9A-Fa-f:.]{{2,45}}\]|[^{_END}/?#.,;:!()\[\]'*_-])[^{_END}]*"
-    rf"|(?<![{_LETTERS}@-])www[0-9]?\.[{_LETTERS}][^{_END}]*",
+    rf"(?:https?|ftps?|sftp|wss?|hxxps?)://(?:\[[0-9A-Fa-f:.]{{2,45}}\]|[^{_END}/?#.,;:!()\[\]'*_-])(?:{_NEXT}[^{_END}])*"
+    rf"|(?<![{_LETTERS}@-])www[0-9]?\.[{_LETTERS}](?:{_NEXT}[^{_END}])*",
     re.IGNORECASE,
 )
 _BARE = re.compile(

@@ -82,3 +82,16 @@ def test_what_no_network_issued_is_no_card(text):
 def test_the_value_of_a_card_shows_its_last_four_digits_only():
     (one,) = recognizers().find("4111 1111 1111 1234 4111 1111 1111 1111")
     assert one.value == "****1111"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+1 415 555 2671 4111 1111 1111 1111",
+        "4111 1111 1111 1111 +1 415 555 2671",
+        "4111 1111 1111 1111 2671 4111 1111 1111",
+    ],
+)
+def test_a_card_does_not_begin_with_the_end_of_another_number(text: str) -> None:
+    """2671 4111 1111 1111 happens to be a card's number, too."""
+    assert "4111 1111 1111 1111" in surfaces(text, "card_number")

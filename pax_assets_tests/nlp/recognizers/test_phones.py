@@ -74,3 +74,26 @@ def test_a_trunk_zero_in_brackets_does_not_cut_a_number_in_a_long_list():
     assert surfaces("; ".join(numbers), region="DE") == numbers
     german = ["+49 (0)30 901820"] * 20
     assert surfaces(" ".join(german), region="DE") == german
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at 10:00 415 555 2671",
+        "10:15:30 415 555 2671",
+        "415 555 2671 10:00",
+        "call 415 555 2671 9:30am",
+        "+1 415 555 2671 4111 1111 1111 1111",
+        "415 555 2671 4111 1111 1111 1111",
+    ],
+)
+def test_a_number_beside_a_time_or_a_card_is_found(text: str) -> None:
+    assert [value for _, value in found(text, "phone_number")] == ["+14155552671"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["version 4.15.555.2671", "v4.15.555.2671", "Build 4.15.555.2671", "release 415.555.2671"],
+)
+def test_a_version_is_no_number(text: str) -> None:
+    assert found(text, "phone_number") == []

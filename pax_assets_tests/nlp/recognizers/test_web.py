@@ -125,3 +125,17 @@ def test_the_surer_a_link_is_the_higher_its_score():
         ("url_path", 0.9),
         ("url_host", 0.8),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("https://a.com)https://b.com", ["https://a.com", "https://b.com"]),
+        ("(https://a.com),https://b.com/x", ["https://a.com", "https://b.com/x"]),
+        ("www.a.com;http://b.com", ["www.a.com", "http://b.com"]),
+        ("https://x.org/web/2020/https://b.com/x", ["https://x.org/web/2020/https://b.com/x"]),
+        ("https://x.org/?u=https://b.com", ["https://x.org/?u=https://b.com"]),
+    ],
+)
+def test_a_link_ends_where_the_next_one_begins(text: str, links: list[str]) -> None:
+    assert surfaces(text, "url") == links

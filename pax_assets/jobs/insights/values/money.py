@@ -107,11 +107,14 @@ for _words, _regions, _else in (
     _table = dict(zip(_pairs[::2], _pairs[1::2], strict=True))
     _SHARED |= dict.fromkeys(_words.split(), (_table, _else))
 
-_CENTS = {"cent": None, "cents": None, "ct": None, "pence": "GBP", "p": "GBP"}
+# A thousandth of these is paid with: three digits after a separator may be less than one.
+_THOUSANDTHS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_CENTS = {"c": None, "¢": None, "cent": None, "cents": None, "ct": None, "pence": "GBP", "p": "GBP"}
 _TIMES = {
     "k": 1_000, "thousand": 1_000, "grand": 1_000, "m": 1_000_000, "mio": 1_000_000,
     "mn": 1_000_000, "million": 1_000_000, "millions": 1_000_000, "bn": 1_000_000_000,
-    "billion": 1_000_000_000,
+    "billion": 1_000_000_000, "tn": 10**12, "trillion": 10**12, "lakh": 100_000,
+    "lakhs": 100_000, "lac": 100_000, "lacs": 100_000, "crore": 10_000_000, "crores": 10_000_000,
 }  # fmt: skip
 # fmt: off
 _SPOKEN = {
@@ -123,8 +126,16 @@ _SPOKEN = {
 # fmt: on
 
 _NUMBER = re.compile(
-    r"[1-9]\d{0,2}(?:([.,' \u2019])\d{3})(?:\1\d{3})*(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,4})?"
+    # Thousands by one mark, decimals by another.
+    r"(?P<grouped>[1-9]\d{0,2}(?:(?P<mark>[.,' \u2019])\d{3})(?:(?P=mark)\d{3})*)"
+    r"(?:(?!(?P=mark))[.,](?P<decimals>\d{1,3}))?(?!\d)"
+    # Lakhs and crores: pairs of digits before the last three.
+    r"|[1-9]\d?(?:,\d\d)+,\d{3}(?:\.\d{1,2})?(?!\d)"
+    # Not the dot of "Rs.500".
+    r"|\d+(?:[.,]\d{1,4})?|(?<!\w)[.,]\d{1,4}"
 )
+# "20,-" and "500/-" have no cents.
+_NO_CENTS = re.compile(r"^(?:[.,][-\u2013\u2014]+|/[-=])(?!\S)")
 _ABOUT = re.compile(
     r"^(?:around|about|approx\.?|approximately|roughly|nearly|almost|ca\.?(?=\s))\s*|^~\s*"
 )
@@ -147,15 +158,22 @@ def money_value(text: str, region: str = "US") -> MoneyValue | None:
     """
     if not text or len(text) > _MAX_LENGTH:
         return None
-    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" ,;:!?()")
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = folded.strip(" ,;:!?()").rstrip(".")
     assumed = []
     if about := _ABOUT.match(folded):
         folded = folded[about.end() :]
         assumed.append("about")
     found = _NUMBER.search(folded)
     if found:
-        amount = _decimal(found[0], found[1])
         before, after = folded[: found.start()].strip(), folded[found.end() :].strip()
+        after = _NO_CENTS.sub("", after).strip()
+        if after.startswith("+"):
+            after = after[1:].strip()
+            assumed.append("at_least")
+        amount = _decimal(found, (before.upper(), after.upper()))
+        if amount is None:
+            return None
     else:
         spoken = _spoken(folded)
         if spoken is None:
@@ -182,12 +200,22 @@ def money_value(text: str, region: str = "US") -> MoneyValue | None:
     return MoneyValue(amount.quantize(Decimal("0.0001")), currency, ",".join(assumed) or None)
 
 
-def _decimal(digits: str, separator: str | None) -> Decimal:
-    """Three digits after a separator are thousands: sums have no third decimal place."""
-    if separator:
-        whole = re.sub(rf"{re.escape(separator)}(?=\d{{3}}(?!\d))", "", digits)
-        return Decimal(whole.replace(",", "."))
-    return Decimal(digits.replace(",", "."))
+def _decimal(found: re.Match[str], beside: tuple[str, str]) -> Decimal | None:
+    """Return the number; None where it is grouped in no known way.
+
+    Three digits after a lone separator are thousands: sums have no third decimal place, but for
+    those in the currencies of `_THOUSANDTHS`.
+    """
+    grouped, decimals = found["grouped"], found["decimals"]
+    if grouped is None:
+        in_lakhs = found[0].count(",") > 1
+        return Decimal(found[0].replace(",", "" if in_lakhs else "."))
+    has_thousandths = not _THOUSANDTHS.isdisjoint(beside)
+    if decimals is None and has_thousandths and found["mark"] == "." and grouped.count(".") == 1:
+        return Decimal(grouped)
+    if decimals and len(decimals) == 3 and not has_thousandths:
+        return None
+    return Decimal(f"{grouped.replace(found['mark'], '')}.{decimals or 0}")
 
 
 def _factor(after: str) -> tuple[int, str]:
@@ -210,17 +238,27 @@ def _currency(word: str, region: str) -> tuple[str | None, bool] | None:
 
 
 def _spoken(text: str) -> tuple[Decimal, str] | None:
-    """ "two hundred and fifty euros": the number, and the words after it."""
+    """ "two hundred and fifty euros": the number, and the words after it; "five six": None."""
     words = text.replace("-", " ").split()
     total = current = 0
     used = 0
     for word in words:
         if word in _SPOKEN and not (word == "a" and used):
-            current += _SPOKEN[word]
+            value, tens = _SPOKEN[word], current % 100
+            if used and not (
+                (tens == 0 and (current or total))
+                or (tens >= 20 and tens % 10 == 0 and 0 < value < 10)
+            ):
+                return None
+            current += value
         elif word == "hundred" and used:
+            if not 0 < current < 100:
+                return None
             current *= 100
         elif word == "thousand" and used:
-            total, current = total + current * 1000, 0
+            if total or not 0 < current < 1000:
+                return None
+            total, current = current * 1000, 0
         elif word != "and" or not used:
             break
         used += 1
